@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bench.c - kbypass bench: options in, table or JSON out. */
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kbypass/measure.h>
+
+#include "cli.h"
+
+#define NOT_GIVEN UINT32_MAX
+
+struct given {
+	struct kbp_bench_opts o;
+	const char *mode, *timing;
+	uint32_t rate, rounds, burst, size, cpu_rx, cpu_tx, ring, rcvbuf, seed, flows;
+	double delay_ns;
+	bool lab, poisson, json;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+/* ---------------------------------------------------------------- options */
+
+static int read_mode(struct given *g)
+{
+	static const char *const names[] = { "auto", "zerocopy", "copy", "generic" };
+	static const enum kbp_mode modes[] = { KBP_MODE_AUTO, KBP_MODE_ZEROCOPY, KBP_MODE_COPY,
+					       KBP_MODE_GENERIC };
+	const char *near;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (!g->mode || !strcmp(g->mode, names[i])) {
+			g->o.mode = modes[i];
+			return CLI_OK;
+		}
+	}
+	near = cli_nearest(g->mode, names, 4);
+	return cli_misuse("bench", "--mode %s: there is auto, zerocopy, copy and generic%s%s%s",
+			  g->mode, near ? ": did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int read_timing(struct given *g)
+{
+	bool rate_given = g->rate != NOT_GIVEN;
+	char *end;
+
+	g->o.rate_pps = rate_given ? g->rate : 50000;
+	g->o.timing = g->poisson ? KBP_TIMING_POISSON : KBP_TIMING_CONSTANT;
+	if (!g->timing || !strcmp(g->timing, "constant"))
+		return CLI_OK;
+	if (g->poisson)
+		return cli_misuse("bench",
+				  "--poisson and --timing %s contradict each other: give one of them",
+				  g->timing);
+	g->o.timing = KBP_TIMING_RECORDED;
+	g->o.rate_pps = rate_given ? g->rate : 0;
+	if (!strcmp(g->timing, "recorded"))
+		return CLI_OK;
+	if (strncmp(g->timing, "scaled:", 7) != 0)
+		return cli_misuse("bench",
+				  "--timing %s: there is recorded, scaled:FACTOR and constant",
+				  g->timing);
+	g->o.speed = strtod(g->timing + 7, &end);
+	if (end == g->timing + 7 || *end || !isfinite(g->o.speed) || g->o.speed <= 0)
+		return cli_misuse("bench",
+				  "--timing %s: the factor is a number above 0, 2 being twice as fast",
+				  g->timing);
+	if (rate_given)
+		return cli_misuse("bench",
+				  "--rate and --timing %s contradict each other: give one of them",
+				  g->timing);
+	return CLI_OK;
+}
+
+static int read_options(struct given *g)
+{
+	int rc;
+
+	if (g->lab && (g->o.rx_ifname || g->o.tx_ifname))
+		return cli_misuse(
+			"bench", "--lab makes its own interfaces: leave --rx and --tx out, or --lab");
+	rc = read_mode(g);
+	if (rc == CLI_OK)
+		rc = read_timing(g);
+	g->o.rounds = g->rounds;
+	g->o.rx_burst = g->burst;
+	g->o.frame_bytes = g->size;
+	g->o.flows = g->flows;
+	g->o.seed = g->seed;
+	g->o.rx_ring = g->ring;
+	g->o.rcvbuf_bytes = g->rcvbuf;
+	g->o.handler_delay_ns = (uint64_t)g->delay_ns;
+	g->o.cpu_rx = g->cpu_rx == NOT_GIVEN ? 0 : (int)g->cpu_rx + 1;
+	g->o.cpu_tx = g->cpu_tx == NOT_GIVEN ? 0 : (int)g->cpu_tx + 1;
+	return rc;
+}
+
+static int parse(struct given *g, int argc, char **argv)
+{
+	struct kbp_bench_opts *o = &g->o;
+	const struct cli_option options[] = {
+		{ "lab", NULL, "on a lab made for this run (the default without --rx and --tx)",
+		  CLI_FLAG, &g->lab, 0, 0 },
+		{ "rx", "IF", "receive on this interface", CLI_TEXT, &o->rx_ifname, 0, 0 },
+		{ "tx", "IF", "send on this interface, the other end of the wire", CLI_TEXT,
+		  &o->tx_ifname, 0, 0 },
+		{ "rx-netns", "NAME", "network namespace of --rx", CLI_TEXT, &o->rx_netns, 0, 0 },
+		{ "tx-netns", "NAME", "network namespace of --tx", CLI_TEXT, &o->tx_netns, 0, 0 },
+		{ "backend", "LIST", "like socket,af_xdp (default: every one that works here)",
+		  CLI_TEXT, &o->backends, 0, 0 },
+		{ "mode", "MODE", "af_xdp: auto, zerocopy, copy or generic", CLI_TEXT, &g->mode, 0,
+		  0 },
+		{ "strict", NULL, "refuse a lesser mode instead of reporting it", CLI_FLAG,
+		  &o->strict, 0, 0 },
+		{ "pcap", "FILE", "replay a capture (pcap, pcapng, gzip)", CLI_TEXT, &o->capture, 0,
+		  0 },
+		{ "profile", "NAME", "generator: the feed's shape", CLI_TEXT, &o->profile, 0, 0 },
+		{ "size", "BYTES", "generator: every frame so long (default: the feed's sizes)",
+		  CLI_U32, &g->size, 60, 65535 },
+		{ "flows", "N", "generator: groups to spread over (default 1)", CLI_U32, &g->flows,
+		  1, 65535 },
+		{ "seed", "N", "generator and --poisson: another seed, other frames", CLI_U32,
+		  &g->seed, 0, 0 },
+		{ "timing", "HOW", "constant (default), recorded, or scaled:FACTOR", CLI_TEXT,
+		  &g->timing, 0, 0 },
+		{ "rate", "PPS", "frames per second (default 50000); recorded: scale to it",
+		  CLI_U32, &g->rate, 1, 1e9 },
+		{ "poisson", NULL, "random gaps with that rate", CLI_FLAG, &g->poisson, 0, 0 },
+		{ "seconds", "N", "for each backend, all rounds together (default 5)", CLI_REAL,
+		  &o->seconds, 0.01, 86400 },
+		{ "rounds", "N", "parts in which the backends take turns (default 5)", CLI_U32,
+		  &g->rounds, 1, 1000 },
+		{ "burst", "N", "frames a poll hands over at most (default 32)", CLI_U32, &g->burst,
+		  1, 256 },
+		{ "ring", "N", "receive descriptors, a power of two (default 2048)", CLI_U32,
+		  &g->ring, 8, 65536 },
+		{ "rcvbuf", "BYTES", "socket: receive buffer (default 8 MiB)", CLI_U32, &g->rcvbuf,
+		  2048, 1073741824 },
+		{ "cpu-rx", "N", "CPU of the receiver", CLI_U32, &g->cpu_rx, 0, 65535 },
+		{ "cpu-tx", "N", "CPU of the sender", CLI_U32, &g->cpu_tx, 0, 65535 },
+		{ "fifo", NULL, "SCHED_FIFO, where it is allowed", CLI_FLAG, &o->fifo, 0, 0 },
+		{ "handler-delay", "NS", "plant a delay: the handler spins so long over a frame",
+		  CLI_REAL, &g->delay_ns, 0, 1e9 },
+		{ "out", "DIR", "write results.json and every sample there", CLI_TEXT, &o->out_dir,
+		  0, 0 },
+		CLI_JSON_OPTION(&g->json),
+	};
+	const struct cli_usage usage = {
+		"bench [--lab | --rx IF --tx IF] [OPTION]...",
+		"Sends the same frames at the same times to every backend, in rounds that rotate the order\n"
+		"and restart the receiver, and shows what each delivers, loses and costs. Latency is\n"
+		"one-way: from the intended send time to the moment the program holds the pointer.\n"
+		"Exit status 1 when something does not add up: see the findings below the table.",
+		options, sizeof(options) / sizeof(options[0])
+	};
+
+	return cli_parse(&usage, argc, argv, NULL, 0);
+}
+
+/* ---------------------------------------------------------------- progress */
+
+static bool progress(const struct kbp_bench_progress *p, void *arg)
+{
+	(void)arg;
+	if (p->backend[0])
+		cli_progress("round %u/%u  %-8s %s  %llu of %llu frames", p->round, p->rounds,
+			     p->backend, p->doing, (unsigned long long)p->sent,
+			     (unsigned long long)p->total);
+	else
+		cli_progress("%s", p->doing);
+	return !stop;
+}
+
+/* ---------------------------------------------------------------- table */
+
+static const char *fact(const struct kbp_results *res, const char *name)
+{
+	const char *v = kbp_results_fact(res, name);
+
+	return v ? v : "unknown";
+}
+
+/* "xdp_rx_ring_full 120, ..." */
+static void drops_text(const struct kbp_result_run *r, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	snprintf(buf, size, "none");
+	for (uint32_t i = 0; i < r->n_drops && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s %llu", i ? ", " : "",
+				       r->drop[i].name, (unsigned long long)r->drop[i].value);
+}
+
+static void print_head(const struct kbp_results *res)
+{
+	const char *rt = fact(res, "sched_rt_runtime_us"), *rate = fact(res, "rate_pps");
+	bool rated = strcmp(rate, "0") != 0;
+	bool fifo = !strcmp(fact(res, "fifo_rx"), "true");
+	const char *what = kbp_results_fact(res, "capture");
+
+	printf("latency: one way, from intended send time to the program holding the pointer; us\n");
+	printf("frames:  %s, %s timing%s%s%s, %s for each backend in %s rounds that take turns\n",
+	       what ? what : fact(res, "profile"), fact(res, "timing"), rated ? ", " : "",
+	       rated ? rate : "", rated ? " a second" : "", fact(res, "frames"), fact(res, "rounds"));
+	printf("clock:   TSC, %.1f MHz, quantum %s ns\n", strtod(fact(res, "tsc_hz"), NULL) / 1e6,
+	       fact(res, "tsc_quantum_ns"));
+	printf("CPUs:    receiver %s, sender %s, %s%s\n\n", fact(res, "cpu_rx"),
+	       fact(res, "cpu_tx"), fifo ? "receiver SCHED_FIFO" : "normal scheduling",
+	       !fifo		? "" :
+	       strcmp(rt, "-1") ? "; RT throttling is on and stalls a spinner 50 ms a second "
+				  "(sched_rt_runtime_us)" :
+				  "; RT throttling is off");
+}
+
+static double us(uint32_t ns)
+{
+	return ns / 1e3;
+}
+
+/* Devices of one class: real, virtual or emulated. They are never ranked against each other. */
+static void print_block(const struct kbp_results *res, const char *title, bool virtual_device,
+			bool emulated)
+{
+	int width = 5, n = 0;
+	char drops[1024];
+
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		if (r->virtual_device != virtual_device || r->emulated != emulated)
+			continue;
+		drops_text(r, drops, sizeof(drops));
+		width = (int)strlen(drops) > width ? (int)strlen(drops) : width;
+		n++;
+	}
+	if (!n)
+		return;
+	printf("%s\n%s%-9s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
+	       "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.", "P50",
+	       "P90", "P99", "P99.9", "max", "gap", cli_plain());
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+		const struct kbp_latency *l = &r->latency;
+		char mode[40];
+
+		if (r->virtual_device != virtual_device || r->emulated != emulated)
+			continue;
+		drops_text(r, drops, sizeof(drops));
+		snprintf(mode, sizeof(mode), "%s (%s)", r->mode, r->proof);
+		printf("%-9s %-18s %9llu %9llu  %-*s %9llu", r->backend, mode,
+		       (unsigned long long)r->sent, (unsigned long long)r->delivered, width, drops,
+		       (unsigned long long)r->unattributed);
+		if (l->samples)
+			printf(" %9.2f %9.2f %9.2f %9.2f %10.2f %9.2f\n", us(l->p50_ns),
+			       us(l->p90_ns), us(l->p99_ns), us(l->p999_ns), us(l->max_ns),
+			       us(l->gap_ns));
+		else
+			printf(" %9s %9s %9s %9s %10s %9s\n", "-", "-", "-", "-", "-", "-");
+	}
+	printf("\n");
+}
+
+static const struct kbp_result_run *run_of(const struct kbp_results *res, const char *backend)
+{
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		if (!strcmp(res->run[i].backend, backend) && res->run[i].latency.samples)
+			return &res->run[i];
+	}
+	return NULL;
+}
+
+static bool sent_late(const struct kbp_result_run *r)
+{
+	return r->late > r->sent / 100;
+}
+
+static void print_ratios(const struct kbp_results *res)
+{
+	const struct kbp_result_run *base = run_of(res, "socket");
+
+	for (uint32_t i = 0; base && i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		if (r == base || !r->latency.samples || !base->latency.p50_ns ||
+		    r->emulated != base->emulated || r->virtual_device != base->virtual_device)
+			continue;
+		printf("median:  %s is %.3g times the spinning UDP socket's (%.2f / %.2f us, same interleaved "
+		       "run)%s\n",
+		       r->backend, (double)r->latency.p50_ns / base->latency.p50_ns,
+		       us(r->latency.p50_ns), us(base->latency.p50_ns),
+		       sent_late(r) || sent_late(base) ? "; the sender was late, see below" : "");
+	}
+}
+
+static void print_rest(const struct kbp_results *res)
+{
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		printf("%s: digest %s, %s; %llu sent late (> %s ns); %llu samples, warm-up left out",
+		       r->backend, r->digest,
+		       !strcmp(r->digest, r->digest_expected) ? "as sent" : "not as sent",
+		       (unsigned long long)r->late, fact(res, "late_after_ns"),
+		       (unsigned long long)r->latency.samples);
+		if (r->ambiguous)
+			printf("; %llu frames not timed: equal payloads around a loss",
+			       (unsigned long long)r->ambiguous);
+		printf("\n");
+		if (r->note[0])
+			printf("%s: %s\n", r->backend, r->note);
+		for (uint32_t k = 0; k < r->n_causes; k++)
+			printf("%s: cause %s %llu (explains drops, not added up)\n", r->backend,
+			       r->cause[k].name, (unsigned long long)r->cause[k].value);
+	}
+	print_ratios(res);
+	for (uint32_t i = 0; i < res->n_findings; i++) {
+		const struct kbp_finding *f = &res->finding[i];
+
+		printf("%s: %s%s%s\n", f->note ? "note" : "FINDING", f->backend,
+		       f->backend[0] ? ": " : "", f->text);
+	}
+}
+
+static void print_table(const struct kbp_results *res)
+{
+	print_head(res);
+	print_block(res, "real devices", false, false);
+	print_block(res, "virtual devices (veth, virtio, tap): not to be compared with real ones",
+		    true, false);
+	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
+	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
+	print_rest(res);
+}
+
+static int print_json(const struct kbp_results *res)
+{
+	char *text = kbp_results_json(res);
+
+	if (!text)
+		return cli_misuse("bench", "print JSON: memory is out");
+	puts(text);
+	free(text);
+	return CLI_OK;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	struct given g = { .o = KBP_BENCH_OPTS_INIT,
+			   .rate = NOT_GIVEN,
+			   .cpu_rx = NOT_GIVEN,
+			   .cpu_tx = NOT_GIVEN };
+	struct sigaction on = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct kbp_results *res;
+	struct kbp_error err;
+	int rc = parse(&g, argc, argv);
+
+	if (rc)
+		return rc == -2 ? CLI_OK : CLI_ERROR;
+	rc = read_options(&g);
+	if (rc)
+		return rc;
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	sigaction(SIGHUP, &on, NULL);
+	if (kbp_bench_run(&g.o, progress, NULL, &res, &err))
+		return cli_fail(&err);
+	cli_progress_end();
+	rc = CLI_OK;
+	if (g.json)
+		rc = print_json(res);
+	else
+		print_table(res);
+	for (uint32_t i = 0; i < res->n_findings && rc == CLI_OK; i++) {
+		if (!res->finding[i].note)
+			rc = CLI_FINDINGS;
+	}
+	kbp_results_free(res);
+	return rc;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cli.h - what the commands of the program share: options, messages, progress, JSON. A command
+ * parses and prints; what it does, it does through the public headers.
+ */
+#ifndef KBP_CLI_H
+#define KBP_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <kbypass/kbypass.h>
+
+/* Exit statuses. */
+enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
+
+/* The commands. argv[0] is the command's own name. */
+int cmd_bench(int argc, char **argv);
+int cmd_lab(int argc, char **argv);
+
+/* ---------------------------------------------------------------- options */
+
+enum cli_type {
+	CLI_FLAG, /* bool *: takes no value */
+	CLI_TEXT, /* const char ** */
+	CLI_U32,  /* uint32_t *, min..max */
+	CLI_REAL, /* double *, min..max */
+	CLI_LIST, /* struct cli_list *: may be given several times */
+};
+
+struct cli_list {
+	const char *item[64];
+	unsigned n;
+};
+
+/* One option of a command: parsed by it, and its line in the help. */
+struct cli_option {
+	const char *name; /* without the dashes */
+	const char *arg;  /* what to call the value in the help; NULL for a flag */
+	const char *help;
+	enum cli_type type;
+	void *to;
+	double min, max; /* of a number; both 0: any */
+};
+
+#define CLI_JSON_OPTION(to)                                                                 \
+	{                                                                                   \
+		"json", NULL, "print a JSON document instead of text", CLI_FLAG, (to), 0, 0 \
+	}
+
+/* A command's own description of itself. */
+struct cli_usage {
+	const char *synopsis; /* "lab up|down|status [OPTION]..." */
+	const char *text;     /* a few sentences */
+	const struct cli_option *options;
+	size_t n_options;
+};
+
+/* Reads the options, in any order with the words; "--" ends them. At most max_words words are left
+ * in words[0..n). Returns n; -1: an error was printed, exit CLI_ERROR; -2: help was printed, exit
+ * CLI_OK. */
+int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char **words,
+	      int max_words);
+
+/* The name in names[0..n) that `word` was probably meant to be, or NULL. */
+const char *cli_nearest(const char *word, const char *const *names, size_t n);
+
+/* ---------------------------------------------------------------- messages, on stderr */
+
+/* "kbypass: STEP: HINT". Returns CLI_ERROR. */
+int cli_fail(const struct kbp_error *err);
+/* "kbypass COMMAND: what is wrong with the arguments". Returns CLI_ERROR. */
+int cli_misuse(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Work that takes over a second says where it is: a line rewritten on a terminal, a line a second
+ * elsewhere. */
+void cli_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Take the terminal's progress line away before anything else is printed. */
+void cli_progress_end(void);
+
+/* ---------------------------------------------------------------- output, on stdout */
+
+/* The escape sequence on a terminal without NO_COLOR (https://no-color.org), else "". */
+const char *cli_bold(void);
+const char *cli_plain(void);
+/* Prints and frees the document. Returns CLI_OK, or CLI_ERROR with a message. */
+int cli_json(json_t *doc);
+/* "10.77.0.1", "fd77::1"; "" when family is 0. Returns buf. */
+const char *cli_addr(const struct kbp_addr *a, char *buf, size_t size);
+
+#endif

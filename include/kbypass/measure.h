@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * measure.h - put the backends side by side on one wire, and keep what was seen.
+ *
+ *   bench     rounds that rotate the order of the backends and restart the receiving process each
+ *             round; every backend gets the same frames at the same intended times
+ *   results   what a bench found: account, latency, digest; written to DIR/results.json and read
+ *   back
+ *
+ * Latency here is `one_way`: from the intended send time of a frame to the moment the receiving
+ * application holds the pointer to it. A late sender therefore counts against the frame, as it
+ * should (no coordinated omission). Payloads are not touched: which sent frame a received one is
+ * follows from its content and order.
+ */
+#ifndef KBYPASS_MEASURE_H
+#define KBYPASS_MEASURE_H
+
+#include <kbypass/kbypass.h>
+#include <kbypass/traffic.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- quantiles */
+
+/* Exact: nearest rank over all samples, no buckets. Quantile q of n sorted samples is the one with
+ * number ceil(q * n), counted from 1. */
+struct kbp_latency {
+	uint64_t samples;
+	uint64_t saturated; /* samples of 2^32 - 1 ns or more, kept as 2^32 - 1 */
+	uint32_t min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+	uint32_t gap_ns; /* p99 - p50 */
+};
+
+/* kbp_latency_of - exact quantiles of n samples.
+ *
+ * Returns:  nothing; fills *l, all zero when n is 0.
+ * Owns:     sorts samples_ns[0..n) in place; it stays the caller's.
+ * Blocks:   for the sort.
+ * Threads:  any. */
+KBP_API void kbp_latency_of(uint32_t *samples_ns, size_t n, struct kbp_latency *l);
+
+/* ---------------------------------------------------------------- results */
+
+#define KBP_RESULTS_SCHEMA "kbypass.bench/1"
+#define KBP_RESULTS_COUNTS_MAX 32u
+#define KBP_RESULTS_ROUNDS_MAX 1000u
+
+struct kbp_named_count {
+	char name[32];
+	uint64_t value;
+};
+
+/* One fact of the host a result depends on. Names are stable, see doc/RESULTS.md. */
+struct kbp_fact {
+	char name[31];
+	bool literal; /* `value` is a JSON number, true or false; otherwise it is text */
+	char value[2016];
+};
+
+/* Something the reader of a result has to know. A note does not change the exit status, a finding
+ * does. */
+struct kbp_finding {
+	char code[32];	  /* stable: "unattributed", "digest_differs" ... */
+	char backend[16]; /* "" when it concerns the whole bench */
+	bool note;
+	char text[288];
+};
+
+/* One backend in one round. Its samples are number [first_sample, first_sample + samples) of the
+ * file. */
+struct kbp_result_round {
+	uint32_t position; /* in the rotated order of this round, from 0 */
+	uint64_t sent, delivered, late, ambiguous;
+	uint64_t first_sample, samples;
+	uint64_t warmup; /* of these, the first that the quantiles leave out */
+};
+
+/* One backend, all rounds. The account: sent = delivered + sum of drops + unattributed -
+ * over_attributed. */
+struct kbp_result_run {
+	char backend[16];
+	char mode[16]; /* achieved: "zerocopy", "copy", "generic", "kernel", "emulated" */
+	char requested[16];
+	char proof[16];	       /* of mode: "none", "claimed", "bound", "proven" */
+	char note[160];	       /* why mode is not what was requested; "" otherwise */
+	bool emulated;	       /* a software NIC: never ranked against devices */
+	bool virtual_device;   /* veth, virtio, tap: never ranked against hardware */
+	uint32_t queues;       /* polled by the one receiving thread */
+	uint32_t rcvbuf_bytes; /* socket: granted; 0 elsewhere */
+	uint64_t scheduled;    /* frames the schedule asked for */
+	uint64_t sent;	       /* accepted by the sender's kernel */
+	uint64_t send_errors;  /* refused there: not sent */
+	uint64_t late;	       /* sent later than intended by more than the schedule's tolerance */
+	uint64_t delivered;    /* frames of this bench that the application got */
+	uint64_t foreign;      /* frames that nobody of this bench sent */
+	uint64_t out_of_order; /* frames that came out of order or twice */
+	uint64_t ambiguous; /* delivered, but without a sample: which of several equal payloads it
+			     * was is unknown */
+	struct kbp_named_count drop[KBP_RESULTS_COUNTS_MAX];  /* disjoint; those above zero */
+	struct kbp_named_count cause[KBP_RESULTS_COUNTS_MAX]; /* explain drops; never added up */
+	uint32_t n_drops, n_causes;
+	uint64_t unattributed;	  /* lost, and no counter says where */
+	uint64_t over_attributed; /* the counters say more than was lost */
+	char digest[36];	  /* of the delivered payloads, in order, per flow */
+	char digest_expected[36]; /* of the sent ones */
+	struct kbp_latency latency;
+	char samples_file[64]; /* relative to the results' directory; "" when none was kept */
+	struct kbp_result_round *round;
+	uint32_t n_rounds;
+};
+
+struct kbp_results {
+	struct kbp_fact *fingerprint, *setup; /* host; how this bench was run */
+	uint32_t n_fingerprint, n_setup;
+	struct kbp_result_run *run;
+	uint32_t n_runs;
+	struct kbp_finding *finding;
+	uint32_t n_findings;
+};
+
+/* kbp_results_load - read a results file back.
+ *
+ * path:     the file, or the directory it lies in as results.json.
+ * Returns:  0 and *res, or -errno and *res = NULL.
+ * Errors:   -ENOENT, -EACCES; -EBADMSG damaged, with line and column or the member that is wrong;
+ *           -EPROTO another schema.
+ * Owns:     the caller owns *res until kbp_results_free.
+ * Blocks:   for the reading.
+ * Threads:  any. */
+KBP_API int kbp_results_load(const char *path, struct kbp_results **res, struct kbp_error *err);
+
+/* kbp_results_json - the results as the text of results.json.
+ *
+ * Returns:  the text, NUL-terminated; NULL when memory is out.
+ * Owns:     the caller frees it with free().
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API char *kbp_results_json(const struct kbp_results *res);
+
+/* kbp_results_fact - one fact by name, from the fingerprint or the setup.
+ *
+ * Returns:  its value, or NULL when it was not recorded.
+ * Owns:     res owns the text.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API const char *kbp_results_fact(const struct kbp_results *res, const char *name);
+
+/* kbp_results_free - forget results.
+ *
+ * Returns:  nothing.
+ * Owns:     res is gone.
+ * Blocks:   never.
+ * Threads:  any. NULL is fine. */
+KBP_API void kbp_results_free(struct kbp_results *res);
+
+/* ---------------------------------------------------------------- bench */
+
+/* Everything a bench can be asked for. Zero is the default of every member; set `size`. */
+struct kbp_bench_opts {
+	size_t size;
+	const char *rx_ifname, *tx_ifname; /* both or none; none: a lab of its own, gone
+					    * afterwards */
+	const char *rx_netns, *tx_netns;   /* names as in ip-netns(8); NULL: where the caller is */
+	const char *backends;	     /* "af_xdp,socket"; NULL: every built-in one that works here */
+	enum kbp_mode mode;	     /* af_xdp */
+	bool strict;		     /* refuse a lesser mode instead of reporting it */
+	const char *capture;	     /* pcap or pcapng to replay; NULL: the generator */
+	const char *profile;	     /* generator: kbp_generator_profile; NULL: the default one */
+	uint32_t frame_bytes;	     /* generator: size of every frame; 0: the profile's sizes */
+	uint32_t flows;		     /* generator: groups to spread over; 0: 1 */
+	uint64_t seed;		     /* generator, Poisson */
+	enum kbp_timing_kind timing; /* RECORDED, unless rate_pps or the kind says otherwise */
+	uint64_t rate_pps;	     /* CONSTANT and POISSON: required */
+	double speed;		     /* RECORDED: 2 is twice as fast; 0 means 1 */
+	double seconds;		     /* for each backend, all rounds together; 0: 5 */
+	uint32_t rounds;	     /* 0: 5 */
+	uint32_t rx_burst;	     /* frames per poll at most; 0: 32 */
+	uint32_t rx_ring;	     /* descriptors; 0: the library's default */
+	uint32_t rcvbuf_bytes;	     /* socket; 0: the library's default */
+	int cpu_rx, cpu_tx;	     /* CPU + 1; 0: chosen among those this process may use */
+	bool fifo; /* SCHED_FIFO for the receiver; for the sender too with more than two CPUs */
+	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
+	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
+};
+
+#define KBP_BENCH_OPTS_INIT KBP_OPTS_INIT(struct kbp_bench_opts)
+
+struct kbp_bench_progress {
+	const char *backend;	/* "" while nothing is sent */
+	uint32_t round, rounds; /* from 1 */
+	uint64_t sent, total;	/* frames of this round */
+	const char *doing;	/* "opening", "sending", "draining", "sorting" ... */
+};
+
+/* Called a few times a second from kbp_bench_run. False ends the bench with -ECANCELED. */
+typedef bool (*kbp_bench_progress_fn)(const struct kbp_bench_progress *p, void *arg);
+
+/* kbp_bench_run - send the same frames at the same times to every backend, in rounds, and count and
+ * time them.
+ *
+ * Findings (an account that does not close, a digest that differs) are in the results and no error.
+ * Returns:  0 and *res, or -errno and *res = NULL.
+ * Errors:   -EINVAL a member of opts; -EPERM names the missing capability; -ENODEV no such
+ *           interface, or it went away during a round; -ENOENT no such backend, capture or
+ *           namespace; -EEXIST out_dir holds other files; -ETIMEDOUT a child hung; -ECANCELED
+ *           `progress` said so; those of kbp_port_open, kbp_schedule_from_capture and
+ *           kbp_sender_open.
+ * Owns:     the caller owns *res until kbp_results_free. Nothing else stays: the lab is taken down,
+ *           the children are gone. Killed with SIGKILL, the children die with the caller.
+ * Blocks:   for seconds x backends and some more; forks. SIGCHLD must not be ignored.
+ * Threads:  one at a time, in a process that has no other threads. */
+KBP_API int kbp_bench_run(const struct kbp_bench_opts *opts, kbp_bench_progress_fn progress,
+			  void *arg, struct kbp_results **res, struct kbp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

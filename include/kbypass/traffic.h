@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * traffic.h - what is sent, when, and how to tell that it arrived whole.
+ *
+ *   schedule   frames and the time each is due; made by the generator or from a capture
+ *   sender     plays a schedule, open loop: a late frame is sent at once and counted, never skipped
+ *   digest     what was delivered, flow by flow and in order, in 16 letters; equal to the
+ *   schedule's
+ *              when every payload arrived whole, once and in order
+ */
+#ifndef KBYPASS_TRAFFIC_H
+#define KBYPASS_TRAFFIC_H
+
+#include <kbypass/kbypass.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kbp_tsc;
+struct kbp_sender;
+struct kbp_digest;
+
+/* ---------------------------------------------------------------- schedule */
+
+/* One frame, stored once however often it is sent. */
+struct kbp_schedule_frame {
+	uint64_t at_ns;		 /* recorded or generated time after the first frame, speed applied;
+			 * monotone */
+	uint64_t payload_hash;	 /* kbp_payload_hash of the UDP payload */
+	uint64_t offset;	 /* of the Ethernet header, in kbp_schedule.bytes */
+	uint32_t len;		 /* bytes of the Ethernet frame */
+	uint32_t payload_len;	 /* bytes of the UDP payload */
+	uint16_t payload_offset; /* from the Ethernet header */
+	uint16_t flow;		 /* index in kbp_schedule.flows */
+	uint32_t reserved;
+};
+
+enum kbp_timing_kind {
+	KBP_TIMING_RECORDED = 0, /* as captured, or with the profile's own bursts */
+	KBP_TIMING_CONSTANT,	 /* one every 1/rate_pps seconds */
+	KBP_TIMING_POISSON,	 /* exponential gaps, 1/rate_pps on average; the seed decides */
+};
+
+/* When frames are due, and how many there are. */
+struct kbp_timing {
+	enum kbp_timing_kind kind;
+	uint64_t rate_pps; /* CONSTANT, POISSON: required. RECORDED: scale to this average; 0: do
+			    * not */
+	double speed;	   /* RECORDED: 2 is twice as fast; 0 means 1 */
+	double seconds;	   /* how long; 0: a capture is played once */
+	uint64_t frames;   /* stop after so many; 0: no limit */
+	uint64_t seed;	   /* POISSON */
+};
+
+/* An immutable list of frames in one shared, read-only mapping: forked children see the same memory
+ * at the same address. Frame i of n_total is frames[i % n_frames]: a capture that is looped is
+ * stored once. */
+struct kbp_schedule {
+	const struct kbp_schedule_frame *frames;
+	const struct kbp_flow *flows; /* distinct (dst, dst_port, vlan), in order of appearance; src
+				       * is "any" */
+	const uint8_t *bytes;
+	const uint64_t *times; /* POISSON: when each of n_total frames is due; otherwise NULL */
+	const uint32_t *flow_slots; /* hash table of kbp_schedule_flow */
+	uint64_t n_total;	    /* frames to send */
+	uint64_t n_bytes;
+	uint64_t period_ns;	  /* RECORDED: from one loop to the next */
+	struct kbp_timing timing; /* as asked for */
+	uint32_t n_frames;	  /* stored frames */
+	uint32_t n_flows;
+	uint32_t flow_mask;
+	uint32_t len_max; /* longest frame, bytes */
+	uint32_t mtu_min; /* smallest interface MTU that carries every frame */
+	size_t map_len;
+};
+
+/* kbp_schedule_at - which frame is the i-th (0 <= i < n_total), and when is it due?
+ *
+ * Returns:  the index in s->frames; *at_ns is the intended time after the start.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any, and any process that inherited the mapping. */
+KBP_API uint32_t kbp_schedule_at(const struct kbp_schedule *s, uint64_t i, uint64_t *at_ns);
+
+/* kbp_schedule_flow - which of the schedule's flows a received datagram belongs to.
+ *
+ * A datagram without a tag matches a tagged flow too, because `socket` does not show tags.
+ * Returns:  the index in s->flows, or -1.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API int kbp_schedule_flow(const struct kbp_schedule *s, const struct kbp_datagram *d);
+
+/* kbp_schedule_digest - the digest a receiver gets when everything arrives.
+ *
+ * sent_ticks: what the sender recorded: frames with 0 there were not sent and do not count; NULL:
+ *             all count.
+ * Returns:  0 and the text in hex, or -ENOMEM.
+ * Owns:     writes 17 bytes at hex.
+ * Blocks:   for as long as n_total takes (some 10 ns each).
+ * Threads:  any. */
+KBP_API int kbp_schedule_digest(const struct kbp_schedule *s, const uint64_t *sent_ticks,
+				char hex[17]);
+
+/* kbp_schedule_close - unmap.
+ *
+ * Returns:  nothing.
+ * Owns:     s is gone in this process; a forked child's mapping stays until its own close or exit.
+ * Blocks:   never.
+ * Threads:  not while another thread uses it. NULL is fine. */
+KBP_API void kbp_schedule_close(struct kbp_schedule *s);
+
+/* ---------------------------------------------------------------- generator */
+
+/* What to generate: MoldUDP64 packets (session, sequence number, count, length-prefixed
+ * messages). */
+struct kbp_generator_opts {
+	size_t size;
+	const char *profile;  /* kbp_generator_profile; NULL: "itch" */
+	uint32_t frame_bytes; /* every frame so long, Ethernet header included; 0: the profile's
+			       * sizes */
+	struct kbp_flow flow; /* first destination, VLAN, and the source address and port in the
+			       * headers */
+	uint32_t n_flows; /* destinations; 0: 1. Group k has port + k and, multicast, address + k */
+	uint8_t src_mac[6];
+	uint8_t dst_mac[6];	  /* unicast; a group's MAC follows from its address */
+	uint32_t heartbeat_every; /* after so many packets of a flow a heartbeat (count 0); 0:
+				   * none */
+	uint64_t seed;		  /* sizes, contents, gaps, choice of flow */
+};
+
+/* A feed's shape, as measured on captures. */
+struct kbp_generator_profile {
+	const char *name;
+	const char *what;
+	uint32_t size_p50, size_p99;		     /* frame bytes */
+	uint32_t gap_us_p50, gap_us_p99;	     /* between frames */
+	uint32_t burst_10us, burst_100us, burst_1ms; /* most frames within */
+};
+
+/* kbp_generator_profile - the i-th shape that the generator knows.
+ *
+ * Returns:  the profile, or NULL when there are no more.
+ * Owns:     the library owns it; never freed.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API const struct kbp_generator_profile *kbp_generator_profile(unsigned i);
+
+/* kbp_schedule_generate - a feed made up from a profile; the same options give the same bytes and
+ * times.
+ *
+ * timing->seconds or timing->frames says how much. At most 256 MiB are generated: beyond that they
+ * repeat.
+ * Returns:  0 and *s, or -errno and *s = NULL.
+ * Errors:   -EINVAL a member of opts or timing, named; -E2BIG more frames than a schedule holds;
+ *           -ENOMEM.
+ * Owns:     the caller owns *s until kbp_schedule_close; strings are not kept.
+ * Blocks:   for as long as it takes (about 1 s for 256 MiB).
+ * Threads:  any. */
+KBP_API int kbp_schedule_generate(const struct kbp_generator_opts *opts,
+				  const struct kbp_timing *timing, struct kbp_schedule **s,
+				  struct kbp_error *err);
+
+/* ---------------------------------------------------------------- captures */
+
+enum {
+	KBP_CAPTURE_SOURCE = 1u << 0, /* rewrite the source address too, to from_ip4 or from_ip6 */
+};
+
+/* How a captured frame is made to fit this wire. Zero members change nothing. */
+struct kbp_capture_opts {
+	size_t size;
+	uint32_t flags;	     /* KBP_CAPTURE_* */
+	uint8_t from_mac[6]; /* every source MAC becomes this */
+	uint8_t to_mac[6];   /* destination MAC of unicast frames; groups get the MAC of their
+			    * address */
+	struct kbp_addr from_ip4, from_ip6;
+	struct kbp_addr to_ip4, to_ip6; /* destination address of unicast frames; groups keep
+					 * theirs */
+};
+
+/* A place in a capture. */
+struct kbp_capture_place {
+	uint64_t record; /* from 1; 0: there is no such place */
+	uint64_t offset; /* bytes from the start of the (uncompressed) file */
+};
+
+/* What was found in a capture. records = frames + the five skipped. */
+struct kbp_capture_report {
+	uint64_t records; /* read whole */
+	uint64_t frames;  /* kept */
+	uint64_t skipped_not_ip, skipped_not_udp, skipped_fragment;
+	uint64_t skipped_truncated; /* cut short by the capture's snapshot length */
+	uint64_t skipped_malformed; /* lengths that contradict each other */
+	uint64_t tagged;	    /* with a VLAN tag, which is kept */
+	uint64_t trailers; /* with bytes beyond the IP packet (FCS, switch timestamps): cut off */
+	uint64_t mended;   /* with a wrong IP or UDP checksum: recomputed */
+	uint64_t readdressed;  /* unicast to another address or MAC: rewritten to the receiver's */
+	uint64_t out_of_order; /* stamped before their predecessor: due at its time instead */
+	struct kbp_capture_place first_out_of_order;
+	uint64_t backwards_max_ns; /* largest such step */
+	uint64_t gap_max_ns;	   /* longest time between two frames */
+	struct kbp_capture_place gap_max;
+	struct kbp_capture_place damage; /* where reading had to end */
+	char damage_text[200];		 /* why; "" when the file ends as it should */
+	bool gzip;
+};
+
+/* kbp_schedule_from_capture - the UDP datagrams of a pcap or pcapng file, plain or gzip.
+ *
+ * Frames that are no whole UDP datagram are skipped and counted. A damaged record ends the reading:
+ * it is reported, what precedes it is kept. `report` may be NULL; it is filled on failure too.
+ * Returns:  0 and *s, or -errno and *s = NULL.
+ * Errors:   -ENOENT, -EACCES, -EISDIR as open(2); -EINVAL no capture, or a member of timing;
+ *           -EPROTONOSUPPORT not Ethernet; -ENODATA nothing to replay, with the reason and the
+ *           place; -E2BIG; -ENOMEM.
+ * Owns:     the caller owns *s until kbp_schedule_close; path is not kept.
+ * Blocks:   for as long as reading the file takes.
+ * Threads:  any. */
+KBP_API int kbp_schedule_from_capture(const char *path, const struct kbp_capture_opts *opts,
+				      const struct kbp_timing *timing, struct kbp_schedule **s,
+				      struct kbp_capture_report *report, struct kbp_error *err);
+
+/* ---------------------------------------------------------------- sender */
+
+#define KBP_SENDER_LATE_NS 1000u /* a frame handed over later than this counts as late */
+
+/* How to send. Zero is the default of every member but ifname; set `size`. */
+struct kbp_sender_opts {
+	size_t size;
+	const char *ifname;	   /* in the calling thread's network namespace */
+	const struct kbp_tsc *tsc; /* calibration to use; NULL: kbp_sender_open takes 100 ms to make
+				    * one */
+	int cpu;		   /* CPU + 1 to run on during kbp_sender_run; 0: anywhere */
+	bool lock_memory;	   /* keep the schedule in RAM */
+	uint32_t retries_max;	   /* tries to repeat when the device is full, per frame; 0: 1000 */
+	uint64_t start_ticks;	   /* when time 0 is; 0: 1 ms after kbp_sender_run is called */
+	const uint32_t *stop; /* non-zero ends the sending; any thread or process may set it; NULL:
+			       * none */
+	uint64_t *sent_ticks; /* n_total entries: when each was handed over, 0 if never; NULL:
+			       * none */
+	uint64_t *flow_sent;  /* n_flows entries: frames sent per flow; NULL: none */
+};
+
+/* What was sent. Plain data, meant for shared memory: `sent` and `start_ticks` move while the
+ * sender runs. sent + send_errors + unsent = n_total. */
+struct kbp_sender_result {
+	uint64_t start_ticks; /* when time 0 was; 0: not started yet */
+	uint64_t end_ticks;
+	uint64_t ticks_hz;   /* of start_ticks, end_ticks and sent_ticks */
+	uint64_t sent;	     /* accepted by the kernel */
+	uint64_t sent_bytes; /* of Ethernet frames */
+	uint64_t late;	     /* handed over more than KBP_SENDER_LATE_NS after their time */
+	uint64_t late_max_ns;
+	uint64_t late_total_ns; /* over the late ones */
+	uint64_t retries;
+	uint64_t send_errors; /* given up */
+	uint64_t unsent;      /* never tried: stopped, or the interface went away */
+	int32_t first_errno;  /* of the first frame given up; 0: none */
+	int32_t code;	      /* what kbp_sender_run returned */
+	struct kbp_error error;
+};
+
+/* kbp_sender_open - a raw packet socket on opts->ifname, bypassing the queueing discipline.
+ *
+ * Returns:  0 and *snd, or -errno and *snd = NULL.
+ * Errors:   -ENODEV no such interface; -ENETDOWN it is down; -EPERM CAP_NET_RAW is missing;
+ *           -EMSGSIZE a frame is longer than its MTU allows; -EINVAL a member of opts; -ENOMEM
+ *           memory cannot be locked.
+ * Owns:     the caller owns *snd until kbp_sender_close; the schedule, tsc and arrays must outlive
+ *           it.
+ * Blocks:   100 ms without opts->tsc.
+ * Threads:  any. Open it in the process and network namespace that will send. */
+KBP_API int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *opts,
+			    struct kbp_sender **snd, struct kbp_error *err);
+
+/* kbp_sender_run - send every frame at its time, spinning in between.
+ *
+ * Open loop: nothing that happens to a frame moves the time of another. Late frames go at once.
+ * Returns:  0 when all were tried or *stop was set, or -errno; also in result->code and ->error.
+ * Errors:   -ENETDOWN, -ENXIO, -ENODEV the interface went down or away; -EINVAL opts->cpu may not
+ *           be used.
+ * Owns:     fills *result; keeps no pointer.
+ * Blocks:   until the last frame's time; the CPU is busy throughout.
+ * Threads:  one at a time. */
+KBP_API int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *result,
+			   struct kbp_error *err);
+
+/* kbp_sender_close - close the socket.
+ *
+ * Returns:  nothing.
+ * Owns:     snd is gone.
+ * Blocks:   never.
+ * Threads:  not while kbp_sender_run runs. NULL is fine. */
+KBP_API void kbp_sender_close(struct kbp_sender *snd);
+
+/* ---------------------------------------------------------------- digest */
+
+/* kbp_payload_hash - XXH3 (64 bits) of a payload.
+ *
+ * Returns:  the hash.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API uint64_t kbp_payload_hash(const void *payload, size_t len);
+
+/* kbp_digest_open - an empty digest over n flows.
+ *
+ * Returns:  0 and *d, or -ENOMEM and *d = NULL.
+ * Owns:     the caller owns *d until kbp_digest_close; the flows are copied.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API int kbp_digest_open(const struct kbp_flow *flows, uint32_t n, struct kbp_digest **d);
+
+/* kbp_digest_add - the next payload of a flow.
+ *
+ * Order matters within a flow, not between flows. Returns without effect when flow >= n.
+ * Returns:  nothing.
+ * Owns:     nothing changes hands.
+ * Blocks:   never; never allocates.
+ * Threads:  one at a time. */
+KBP_API void kbp_digest_add(struct kbp_digest *d, uint32_t flow, uint64_t payload_hash,
+			    uint32_t payload_len);
+
+/* kbp_digest_hex - the digest so far, over all flows; more may be added afterwards.
+ *
+ * The order in which the flows were given does not matter.
+ * Returns:  nothing.
+ * Owns:     writes 17 bytes at hex.
+ * Blocks:   never.
+ * Threads:  one at a time. */
+KBP_API void kbp_digest_hex(const struct kbp_digest *d, char hex[17]);
+
+/* kbp_digest_close - free.
+ *
+ * Returns:  nothing.
+ * Owns:     d is gone.
+ * Blocks:   never.
+ * Threads:  one at a time. NULL is fine. */
+KBP_API void kbp_digest_close(struct kbp_digest *d);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

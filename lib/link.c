@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * link.c - facts of an interface, by netlink and ioctl.
+ *
+ * Not from sysfs: /sys shows the namespace it was mounted in, which need not be ours. The NUMA node
+ * is known nowhere else, so that one is read there when the interface it shows is the same.
+ */
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "netlink.h"
+
+#define LOWER_MAX 4 /* VLANs stacked on VLANs */
+
+/* What RTM_NEWLINK says. */
+struct link_facts {
+	uint32_t ifindex;
+	uint32_t flags;
+	uint32_t mtu;
+	uint32_t rx_queues, tx_queues;
+	uint32_t lower; /* the interface this one lies on, in the same namespace; 0: none */
+	uint16_t vlan;
+	uint8_t mac[6];
+	char name[IFNAMSIZ];
+	char kind[16]; /* "veth", "vlan", ...; "" for a device with a driver of its own */
+};
+
+static uint32_t attr_u32(const struct rtattr *a, uint32_t otherwise)
+{
+	uint32_t v;
+
+	if (!a)
+		return otherwise;
+	memcpy(&v, RTA_DATA(a), sizeof(v));
+	return v;
+}
+
+static void attr_text(const struct rtattr *a, char *to, size_t size)
+{
+	size_t n = a ? RTA_PAYLOAD(a) : 0;
+
+	if (n >= size)
+		n = size - 1;
+	if (n)
+		memcpy(to, RTA_DATA(a), n);
+	to[n] = '\0';
+}
+
+static void facts_read(const struct nlmsghdr *h, struct link_facts *f)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *info = kbp_nl_attr(h, sizeof(*ifi), IFLA_LINKINFO, 0);
+	const struct rtattr *mac = kbp_nl_attr(h, sizeof(*ifi), IFLA_ADDRESS, sizeof(f->mac));
+	const struct rtattr *vlan;
+
+	memset(f, 0, sizeof(*f));
+	f->ifindex = (uint32_t)ifi->ifi_index;
+	f->flags = ifi->ifi_flags;
+	f->mtu = attr_u32(kbp_nl_attr(h, sizeof(*ifi), IFLA_MTU, 4), 0);
+	f->rx_queues = attr_u32(kbp_nl_attr(h, sizeof(*ifi), IFLA_NUM_RX_QUEUES, 4), 1);
+	f->tx_queues = attr_u32(kbp_nl_attr(h, sizeof(*ifi), IFLA_NUM_TX_QUEUES, 4), 1);
+	if (!kbp_nl_attr(h, sizeof(*ifi), IFLA_LINK_NETNSID, 4))
+		f->lower = attr_u32(kbp_nl_attr(h, sizeof(*ifi), IFLA_LINK, 4), 0);
+	if (mac)
+		memcpy(f->mac, RTA_DATA(mac), sizeof(f->mac));
+	attr_text(kbp_nl_attr(h, sizeof(*ifi), IFLA_IFNAME, 1), f->name, sizeof(f->name));
+	attr_text(kbp_nl_nested(info, IFLA_INFO_KIND, 1), f->kind, sizeof(f->kind));
+	vlan = kbp_nl_nested(kbp_nl_nested(info, IFLA_INFO_DATA, 0), IFLA_VLAN_ID, sizeof(f->vlan));
+	if (!strcmp(f->kind, "vlan") && vlan)
+		memcpy(&f->vlan, RTA_DATA(vlan), sizeof(f->vlan));
+}
+
+static int facts_take(const struct nlmsghdr *h, void *arg)
+{
+	if (h->nlmsg_type == RTM_NEWLINK && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+		facts_read(h, arg);
+	return 0;
+}
+
+/* By name, or by index when ifname is NULL. */
+static int facts_ask(int nl, const char *ifname, uint32_t ifindex, struct link_facts *f)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct kbp_nl req;
+	int rc;
+
+	kbp_nl_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	if (ifname)
+		kbp_nl_put(&req, IFLA_IFNAME, ifname, strlen(ifname) + 1);
+	f->ifindex = 0;
+	rc = kbp_nl_ask(nl, &req, facts_take, f);
+	if (rc)
+		return rc;
+	return f->ifindex ? 0 : -ENODEV;
+}
+
+static int ethtool(int fd, const char *ifname, void *cmd)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	ifr.ifr_data = cmd;
+	return ioctl(fd, SIOCETHTOOL, &ifr) ? -errno : 0;
+}
+
+/* Devices without hardware behind them, or with a hypervisor in between. */
+static bool is_virtual(const struct link_facts *f, const char *driver, const char *bus)
+{
+	static const char *const drivers[] = { "virtio_net", "xen_netfront", "vif",
+					       "hv_netvsc",  "vmxnet3",	     "netvsc",
+					       "netdevsim",  "tun",	     "veth" };
+
+	if (f->kind[0] || f->flags & IFF_LOOPBACK || !bus[0])
+		return true;
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(drivers); i++)
+		if (!strcmp(driver, drivers[i]))
+			return true;
+	return false;
+}
+
+static int32_t numa_node(const char *ifname, uint32_t ifindex)
+{
+	char path[64];
+	unsigned shown = 0;
+	int node = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/ifindex", ifname);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%u", &shown) != 1)
+		shown = 0;
+	fclose(f);
+	if (shown != ifindex)
+		return -1;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/device/numa_node", ifname);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%d", &node) != 1)
+		node = -1;
+	fclose(f);
+	return node;
+}
+
+static void channels_read(int fd, const struct link_facts *f, struct kbp_link *l)
+{
+	struct ethtool_channels ch = { .cmd = ETHTOOL_GCHANNELS };
+
+	/* the queues the device was made with; fewer may be in use, which only the driver says */
+	l->rx_channels = f->rx_queues;
+	l->tx_channels = f->tx_queues;
+	if (ethtool(fd, f->name, &ch))
+		return;
+	if (ch.rx_count + ch.combined_count)
+		l->rx_channels = ch.rx_count + ch.combined_count;
+	if (ch.tx_count + ch.combined_count)
+		l->tx_channels = ch.tx_count + ch.combined_count;
+}
+
+/* A VLAN interface is as real as what it lies on. */
+static void lowest(int nl, const struct link_facts *top, struct link_facts *f)
+{
+	*f = *top;
+	for (int i = 0; i < LOWER_MAX && !strcmp(f->kind, "vlan") && f->lower; i++) {
+		struct link_facts under = { 0 };
+
+		if (facts_ask(nl, NULL, f->lower, &under))
+			return;
+		*f = under;
+	}
+}
+
+static void driver_read(int fd, int nl, const struct link_facts *f, struct kbp_link *l)
+{
+	struct ethtool_drvinfo own = { .cmd = ETHTOOL_GDRVINFO }, real = { .cmd = ETHTOOL_GDRVINFO };
+	struct link_facts device;
+
+	if (!ethtool(fd, f->name, &own))
+		snprintf(l->driver, sizeof(l->driver), "%s", own.driver);
+	lowest(nl, f, &device);
+	if (ethtool(fd, device.name, &real))
+		memset(&real, 0, sizeof(real));
+	/* "N/A" is what drivers without a bus write (bridge, tun) */
+	if (!strcmp(real.bus_info, "N/A"))
+		real.bus_info[0] = '\0';
+	l->virtual_device = is_virtual(&device, real.driver, real.bus_info);
+	l->numa_node = numa_node(device.name, device.ifindex);
+}
+
+int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
+{
+	int nl = -1, fd = -1, rc;
+	struct link_facts f;
+
+	memset(l, 0, sizeof(*l));
+	l->numa_node = -1;
+	if (!ifname[0] || strlen(ifname) >= IFNAMSIZ)
+		return kbp_failf(err, -ENODEV, "a name has 1 to 15 characters",
+				 "read interface %.40s", ifname);
+	nl = kbp_nl_socket();
+	if (nl < 0)
+		return kbp_failf(err, nl, strerror(-nl), "read interface %s: netlink", ifname);
+	rc = facts_ask(nl, ifname, 0, &f);
+	fd = rc ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!rc && fd < 0)
+		rc = -errno;
+	if (!rc) {
+		l->ifindex = f.ifindex;
+		memcpy(l->mac, f.mac, sizeof(l->mac));
+		l->mtu = f.mtu > UINT16_MAX ? UINT16_MAX : (uint16_t)f.mtu;
+		l->running = (f.flags & IFF_UP) && (f.flags & IFF_RUNNING);
+		driver_read(fd, nl, &f, l);
+		channels_read(fd, &f, l);
+	}
+	if (fd >= 0)
+		close(fd);
+	close(nl);
+	if (rc == -ENODEV)
+		return kbp_failf(
+			err, rc,
+			"there is no such interface in this network namespace: ip link lists them",
+			"read interface %s", ifname);
+	return rc ? kbp_failf(err, rc, strerror(-rc), "read interface %s", ifname) : 0;
+}
+
+/* ---------------------------------------------------------------- statistics */
+
+static int stats_take(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtattr *a;
+	size_t n;
+
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	a = kbp_nl_attr(h, sizeof(struct ifinfomsg), IFLA_STATS64, sizeof(uint64_t));
+	if (!a)
+		return -ENODATA;
+	n = RTA_PAYLOAD(a);
+	memcpy(arg, RTA_DATA(a),
+	       n < sizeof(struct rtnl_link_stats64) ? n : sizeof(struct rtnl_link_stats64));
+	return 0;
+}
+
+int kbp_link_stats(uint32_t ifindex, struct rtnl_link_stats64 *s)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct kbp_nl req;
+	int nl = kbp_nl_socket(), rc;
+
+	memset(s, 0, sizeof(*s));
+	if (nl < 0)
+		return nl;
+	kbp_nl_begin(&req, RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	rc = kbp_nl_ask(nl, &req, stats_take, s);
+	close(nl);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- VLAN interfaces */
+
+struct vlan_search {
+	uint32_t lower;
+	uint16_t vlan;
+	uint32_t found;
+};
+
+static int vlan_take(const struct nlmsghdr *h, void *arg)
+{
+	struct vlan_search *s = arg;
+	struct link_facts f = { 0 };
+
+	facts_take(h, &f);
+	if (f.lower == s->lower && f.vlan == s->vlan)
+		s->found = f.ifindex;
+	return 0;
+}
+
+uint32_t kbp_link_vlan(uint32_t ifindex, uint16_t vlan)
+{
+	struct vlan_search s = { .lower = ifindex, .vlan = vlan };
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC };
+	struct kbp_nl req;
+	int nl = kbp_nl_socket();
+
+	if (nl < 0)
+		return 0;
+	kbp_nl_begin(&req, RTM_GETLINK, NLM_F_DUMP, &ifi, sizeof(ifi));
+	kbp_nl_ask(nl, &req, vlan_take, &s);
+	close(nl);
+	return s.found;
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each public header compiles alone, all of them together in any order, in C11 and in C++17.
+
+usage: check_headers.py INCLUDE_DIR
+
+Compilers that are not installed are named and left out; without any, exit 77.
+"""
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+COMPILERS = (
+    ("gcc", "c", "-std=c11"),
+    ("gcc", "c", "-std=gnu11"),
+    ("clang", "c", "-std=c11"),
+    ("g++", "c++", "-std=c++17"),
+    ("clang++", "c++", "-std=c++17"),
+)
+FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", os.devnull]
+# Headers that include what only the users of that backend have.
+NEEDS = {"kbypass/hot/dpdk.h": "rte_ethdev.h", "kbypass/hot/ef_vi.h": "etherfabric/ef_vi.h"}
+
+# The inline calls in use, so that what is always_inline is really compiled.
+USE = """
+static unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	(void)rx;
+	*(uint64_t *)arg += f.len + kbp_frame_ts(rx, &f).ns;
+	return KBP_DONE;
+}
+
+static uint32_t fill(struct kbp_tx tx, struct kbp_frame f, void *arg)
+{
+	(void)tx;
+	*(uint8_t *)f.data = *(uint8_t *)arg;
+	return 1;
+}
+
+unsigned use(struct kbp_queue *q, struct kbp_txflow *t, void *arg);
+unsigned use(struct kbp_queue *q, struct kbp_txflow *t, void *arg)
+{
+	struct kbp_frame f[4];
+	unsigned n = 0;
+
+	n += kbp_rx_each(kbp_rx_of(q), 8, on_frame, arg);
+	n += kbp_rx_each(kbp_rx_as(q, KBP_AF_XDP), 8, on_frame, arg);
+	n += kbp_rx_each(kbp_rx_as(q, KBP_SOCKET), 8, on_frame, arg);
+	n += kbp_tx_each(kbp_tx_of(t), 8, fill, arg);
+	n += kbp_tx_each(kbp_tx_as(t, KBP_AF_XDP), 8, fill, arg);
+	kbp_rx_return(kbp_rx_of(q), 1);
+	kbp_rx_release(q, f, kbp_rx_peek(q, f, 4));
+	kbp_tx_cancel(q, f, kbp_tx_submit(q, f, kbp_tx_reserve(t, f, 4)));
+	return n;
+}
+"""
+
+
+def use_of_options(header, text):
+    """Every options struct with its initializer."""
+    lines = ["#include <%s>" % header, "unsigned long use(void);", "unsigned long use(void)", "{",
+             "\tunsigned long n = 0;"]
+    names = re.findall(r"^#define (KBP_(\w+)_OPTS_INIT) ", text, flags=re.M)
+    lines += ["\t{ struct kbp_%s_opts o = %s; n += o.size; }" % (n.lower(), macro) for macro, n in names]
+    return "\n".join(lines + ["\treturn n;", "}", ""]) if names else None
+
+
+def compile_text(compiler, text, include):
+    name, lang, std = compiler
+    run = subprocess.run([name, "-x", lang, std, "-I", include] + FLAGS + ["-"], input=text,
+                         universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return run.stdout if run.returncode else ""
+
+
+def has(compiler, header):
+    return not compile_text(compiler, "#include <%s>\n" % header, os.curdir)
+
+
+def main(args):
+    if len(args) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    include = args[0]
+    headers = sorted(os.path.relpath(os.path.join(d, f), include)
+                     for d, _, files in os.walk(include) for f in files if f.endswith(".h"))
+    compilers = [c for c in COMPILERS if shutil.which(c[0])]
+    for absent in sorted({c[0] for c in COMPILERS} - {c[0] for c in compilers}):
+        print("no %s here: not tried" % absent)
+    if not compilers or not headers:
+        print("no compiler or no headers")
+        return 77
+    bad = done = 0
+    for compiler in compilers:
+        own = [h for h in headers if h not in NEEDS or has(compiler, NEEDS[h])]
+        common = [h for h in headers if h not in NEEDS]
+        texts = [(h, [h, h]) for h in own]
+        texts += [("all headers", common), ("all headers, backwards", common[::-1])]
+        texts = [(what, "".join("#include <%s>\n" % h for h in use)) for what, use in texts]
+        for h in common:
+            with open(os.path.join(include, h), encoding="utf-8") as f:
+                options = use_of_options(h, f.read())
+            if options:
+                texts.append((h + ", options", options))
+        texts.append(("use of the inline calls", "#include <kbypass/hot.h>\n" + USE))
+        for what, text in texts:
+            said = compile_text(compiler, text, include)
+            done += 1
+            if said:
+                bad += 1
+                first = list(itertools.islice((l for l in said.splitlines() if "error" in l), 5))
+                print("%s %s: %s:\n  %s" % (compiler[0], compiler[2], what, "\n  ".join(first)))
+    print("%d headers, %d compilations, %d failed" % (len(headers), done, bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

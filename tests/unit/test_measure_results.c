@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Results survive the way to disk and back; damaged files are named by the place of the damage. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/measure/parts.h"
+
+static char dir[64];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/kbp-results-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char cmd[96];
+
+	(void)state;
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	return system(cmd);
+}
+
+static struct kbp_results *example(void)
+{
+	struct kbp_results *res = calloc(1, sizeof(*res));
+	struct kbp_result_run *r;
+
+	assert_non_null(res);
+	kbp_fact_text(&res->fingerprint, &res->n_fingerprint, "kernel", "6.1 \"quoted\" \\ text");
+	kbp_fact_literal(&res->setup, &res->n_setup, "rate_pps", "50000");
+	kbp_fact_literal(&res->setup, &res->n_setup, "quantum", "0.385");
+	kbp_fact_literal(&res->setup, &res->n_setup, "lab", "true");
+	res->run = calloc(1, sizeof(*res->run));
+	assert_non_null(res->run);
+	res->n_runs = 1;
+	r = &res->run[0];
+	strcpy(r->backend, "socket");
+	strcpy(r->mode, "kernel");
+	strcpy(r->requested, "auto");
+	strcpy(r->proof, "proven");
+	r->virtual_device = true;
+	r->sent = 1000;
+	r->delivered = 900;
+	kbp_named_add(r->drop, &r->n_drops, "rcvbuf_full", 60);
+	kbp_named_add(r->cause, &r->n_causes, "why", 7);
+	kbp_account_close(r);
+	strcpy(r->digest, "0123");
+	strcpy(r->digest_expected, "4567");
+	r->latency = (struct kbp_latency){ .samples = 890,
+					   .min_ns = 1,
+					   .p50_ns = 2,
+					   .p90_ns = 3,
+					   .p99_ns = 40,
+					   .p999_ns = 50,
+					   .max_ns = 60,
+					   .gap_ns = 38 };
+	r->round = calloc(2, sizeof(*r->round));
+	assert_non_null(r->round);
+	r->n_rounds = 2;
+	r->round[0] = (struct kbp_result_round){ .sent = 500,
+						 .delivered = 450,
+						 .samples = 450,
+						 .warmup = 10 };
+	r->round[1] = (struct kbp_result_round){ .position = 1, .first_sample = 450, .samples = 450 };
+	kbp_finding_add(res, false, "unattributed", "socket", "%d frames", 40);
+	return res;
+}
+
+static void write_file(const char *text)
+{
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/results.json", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Loads what `text` with `from` replaced by `to` gives; fails the test when it loads at all. */
+static void expect_damage(const char *from, const char *to, int code, const char *hint)
+{
+	struct kbp_results *res = example(), *back;
+	char *text = kbp_results_json(res), *at = strstr(text, from), *changed;
+	struct kbp_error err = { 0 };
+
+	assert_non_null(at);
+	changed = malloc(strlen(text) + strlen(to) + 1);
+	assert_non_null(changed);
+	sprintf(changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+	write_file(changed);
+	assert_int_equal(kbp_results_load(dir, &back, &err), code);
+	assert_null(back);
+	assert_int_equal(err.code, code);
+	if (!strstr(err.hint, hint))
+		fail_msg("\"%s\" does not say \"%s\"", err.hint, hint);
+	free(changed);
+	free(text);
+	kbp_results_free(res);
+}
+
+static void results_come_back_as_they_were_written(void **state)
+{
+	struct kbp_results *res = example(), *back = NULL;
+	struct kbp_error err = { 0 };
+	char *a, *b;
+
+	(void)state;
+	assert_int_equal(kbp_results_dir_prepare(dir, &err), 0);
+	assert_int_equal(kbp_results_save(res, dir, &err), 0);
+	assert_int_equal(kbp_results_load(dir, &back, &err), 0);
+	a = kbp_results_json(res);
+	b = kbp_results_json(back);
+	assert_string_equal(a, b);
+	assert_string_equal(kbp_results_fact(back, "rate_pps"), "50000");
+	assert_string_equal(kbp_results_fact(back, "kernel"), "6.1 \"quoted\" \\ text");
+	assert_string_equal(kbp_results_fact(back, "quantum"), "0.385");
+	assert_null(kbp_results_fact(back, "nothing"));
+	assert_int_equal(back->run[0].unattributed, 40);
+	assert_int_equal(back->run[0].round[1].position, 1);
+	free(a);
+	free(b);
+	kbp_results_free(res);
+	kbp_results_free(back);
+}
+
+static void no_temporary_file_stays_behind(void **state)
+{
+	struct kbp_results *res = example();
+	char path[96];
+
+	(void)state;
+	assert_int_equal(kbp_results_save(res, dir, NULL), 0);
+	snprintf(path, sizeof(path), "%s/results.json.tmp", dir);
+	assert_int_equal(access(path, F_OK), -1);
+	kbp_results_free(res);
+}
+
+static void broken_json_is_named_by_line_and_column(void **state)
+{
+	struct kbp_error err = { 0 };
+	struct kbp_results *res;
+
+	(void)state;
+	write_file("{\n \"schema\": \"kbypass.bench/1\",\n oops\n}\n");
+	assert_int_equal(kbp_results_load(dir, &res, &err), -EBADMSG);
+	assert_non_null(strstr(err.hint, "line 3"));
+	write_file("");
+	assert_int_equal(kbp_results_load(dir, &res, &err), -EBADMSG);
+	write_file("[1, 2]");
+	assert_int_equal(kbp_results_load(dir, &res, &err), -EPROTO);
+}
+
+static void every_truncation_of_a_file_is_an_error_and_no_crash(void **state)
+{
+	struct kbp_results *res = example(), *back;
+	char *text = kbp_results_json(res);
+	size_t n = strlen(text);
+
+	(void)state;
+	for (size_t cut = 1; cut < n; cut += 7) {
+		text[n - cut] = '\0';
+		write_file(text);
+		assert_true(kbp_results_load(dir, &back, NULL) < 0);
+		assert_null(back);
+	}
+	free(text);
+	kbp_results_free(res);
+}
+
+static void damage_is_named_by_its_member(void **state)
+{
+	(void)state;
+	expect_damage("\"p50\": 2", "\"p50\": \"2\"", -EBADMSG, "runs[0].latency_ns.p50");
+	expect_damage("\"p50\": 2", "\"p51\": 2", -EBADMSG, "runs[0].latency_ns.p50 is missing");
+	expect_damage("\"p50\": 2", "\"p50\": 4", -EBADMSG, "contradict");
+	expect_damage("\"sent\": 1000", "\"sent\": -1", -EBADMSG, "runs[0].sent is out of range");
+	expect_damage("\"sent\": 1000", "\"sent\": 1001", -EBADMSG, "do not add up");
+	expect_damage("\"max\": 60", "\"max\": 4294967296", -EBADMSG,
+		      "runs[0].latency_ns.max is out of range");
+	expect_damage("\"rcvbuf_full\": 60", "\"rcvbuf_full\": 6.5", -EBADMSG, "runs[0].drops");
+	expect_damage("\"first_sample\": 450", "\"first_sample\": 449", -EBADMSG,
+		      "runs[0].rounds[1]");
+	expect_damage("\"backend\": \"socket\"", "\"backend\": \"socketsocketsocket\"", -EBADMSG,
+		      "is too long");
+	expect_damage("\"virtual\": true", "\"virtual\": 1", -EBADMSG, "runs[0].virtual");
+	expect_damage("\"lab\": true", "\"lab\": null", -EBADMSG, "setup holds something");
+	expect_damage("\"code\": \"unattributed\"", "\"code\": 5", -EBADMSG, "findings[0].code");
+	expect_damage("kbypass.bench/1", "kbypass.bench/9", -EPROTO, "kbypass.bench/9");
+}
+
+static void an_unknown_member_is_ignored_so_that_the_schema_can_grow(void **state)
+{
+	struct kbp_results *res = example(), *back;
+	char *text = kbp_results_json(res), *more;
+
+	(void)state;
+	more = malloc(strlen(text) + 64);
+	assert_non_null(more);
+	sprintf(more, "{ \"later\": [1, {}], %s", text + 1);
+	write_file(more);
+	assert_int_equal(kbp_results_load(dir, &back, NULL), 0);
+	kbp_results_free(back);
+	kbp_results_free(res);
+	free(text);
+	free(more);
+}
+
+static void a_missing_file_names_the_file(void **state)
+{
+	struct kbp_error err = { 0 };
+	struct kbp_results *res;
+
+	(void)state;
+	assert_int_equal(kbp_results_load("/nonexistent/dir", &res, &err), -ENOENT);
+	assert_non_null(strstr(err.hint, "/nonexistent/dir"));
+	assert_int_equal(kbp_results_load(dir, &res, &err), -ENOENT);
+	assert_non_null(strstr(err.hint, "results.json"));
+}
+
+static void a_directory_with_other_files_is_refused(void **state)
+{
+	struct kbp_error err = { 0 };
+	char path[96];
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/thesis.txt", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(kbp_results_dir_prepare(dir, &err), -EEXIST);
+	assert_non_null(strstr(err.step, dir));
+	assert_int_equal(kbp_results_dir_prepare(path, &err), -EEXIST);
+}
+
+static void an_empty_directory_and_one_with_our_results_are_taken(void **state)
+{
+	char path[96];
+
+	(void)state;
+	assert_int_equal(kbp_results_dir_prepare(dir, NULL), 0);
+	write_file("{\n \"schema\": \"kbypass.bench/1\", cut off");
+	assert_int_equal(kbp_results_dir_prepare(dir, NULL), 0);
+	snprintf(path, sizeof(path), "%s/results.json", dir);
+	assert_int_equal(unlink(path), 0); /* a bench killed while it wrote: samples, no results */
+	assert_int_equal(kbp_results_dir_prepare(dir, NULL), 0);
+	snprintf(path, sizeof(path), "%s/a/b", dir);
+	assert_int_equal(kbp_results_dir_prepare(path, NULL), -ENOENT);
+	path[strlen(path) - 2] = '\0';
+	assert_int_equal(kbp_results_dir_prepare(path, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(results_come_back_as_they_were_written, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(no_temporary_file_stays_behind, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(broken_json_is_named_by_line_and_column, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(every_truncation_of_a_file_is_an_error_and_no_crash,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(damage_is_named_by_its_member, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(an_unknown_member_is_ignored_so_that_the_schema_can_grow,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_missing_file_names_the_file, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_directory_with_other_files_is_refused, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(an_empty_directory_and_one_with_our_results_are_taken,
+						make_dir, remove_dir),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

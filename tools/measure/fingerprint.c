@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fingerprint.c - what a result depends on besides the backend: the host, and how the bench was
+ * run. A fact that could not be read is left out, never guessed.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "tools/measure/parts.h"
+
+/* First line of a file, without the newline. */
+static bool first_line(const char *path, char *buf, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool ok;
+
+	if (!f)
+		return false;
+	ok = fgets(buf, (int)size, f) != NULL;
+	fclose(f);
+	if (ok)
+		buf[strcspn(buf, "\n")] = '\0';
+	return ok && buf[0];
+}
+
+static void file_fact(struct kbp_results *res, const char *name, const char *path, bool literal)
+{
+	char text[2000];
+
+	if (!first_line(path, text, sizeof(text)))
+		return;
+	if (literal)
+		kbp_fact_literal(&res->fingerprint, &res->n_fingerprint, name, "%s", text);
+	else
+		kbp_fact_text(&res->fingerprint, &res->n_fingerprint, name, "%s", text);
+}
+
+/* "model name<tab>: AMD EPYC" of the first CPU. */
+static void cpuinfo_fact(struct kbp_results *res, const char *name, const char *key)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[1024];
+	size_t len = strlen(key);
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		char *colon = strchr(line, ':');
+
+		if (strncmp(line, key, len) != 0 || !colon ||
+		    strspn(line + len, "\t ") != (size_t)(colon - line) - len)
+			continue;
+		colon += 1 + strspn(colon + 1, " ");
+		colon[strcspn(colon, "\n")] = '\0';
+		kbp_fact_text(&res->fingerprint, &res->n_fingerprint, name, "%s", colon);
+		break;
+	}
+	fclose(f);
+}
+
+static const char *tristate(enum kbp_tristate t)
+{
+	return t == KBP_YES ? "yes" : t == KBP_NO ? "no" : "unknown";
+}
+
+void kbp_bench_fingerprint(struct kbp_bench *b)
+{
+	struct kbp_results *res = b->res;
+	struct kbp_fact **f = &res->fingerprint;
+	uint32_t *n = &res->n_fingerprint;
+	struct utsname u;
+	char path[96];
+
+	kbp_fact_text(f, n, "kbypass", "%s", kbp_version());
+	if (!uname(&u)) {
+		kbp_fact_text(f, n, "kernel", "%s %s", u.sysname, u.release);
+		kbp_fact_text(f, n, "kernel_build", "%s", u.version);
+		kbp_fact_text(f, n, "machine", "%s", u.machine);
+	}
+	file_fact(res, "cmdline", "/proc/cmdline", false);
+	cpuinfo_fact(res, "cpu_model", "model name");
+	cpuinfo_fact(res, "microcode", "microcode");
+	file_fact(res, "cpus_online", "/sys/devices/system/cpu/online", false);
+	file_fact(res, "cpus_isolated", "/sys/devices/system/cpu/isolated", false);
+	file_fact(res, "smt", "/sys/devices/system/cpu/smt/control", false);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor",
+		 b->cpu_rx);
+	file_fact(res, "governor", path, false);
+	file_fact(res, "idle_driver", "/sys/devices/system/cpu/cpuidle/current_driver", false);
+	file_fact(res, "clocksource",
+		  "/sys/devices/system/clocksource/clocksource0/current_clocksource", false);
+	file_fact(res, "sched_rt_runtime_us", "/proc/sys/kernel/sched_rt_runtime_us", true);
+	kbp_fact_literal(f, n, "tsc_hz", "%llu", (unsigned long long)b->tsc.hz);
+	kbp_fact_literal(f, n, "tsc_quantum_ns", "%.3f", b->tsc.quantum_ns);
+	kbp_fact_text(f, n, "tsc_constant", "%s", tristate(b->tsc.constant));
+	kbp_fact_text(f, n, "tsc_nonstop", "%s", tristate(b->tsc.nonstop));
+	kbp_fact_literal(f, n, "tsc_offset_ns", "%.3f",
+			 (double)b->skew.ticks * 1e9 / (double)b->tsc.hz);
+	kbp_fact_literal(f, n, "tsc_offset_bound_ns", "%.3f",
+			 (double)b->skew.bound_ticks * 1e9 / (double)b->tsc.hz);
+	kbp_fact_text(f, n, "driver", "%s", b->sh->port.driver);
+	kbp_fact_literal(f, n, "mtu", "%u", b->sh->port.mtu);
+	kbp_fact_literal(f, n, "rx_channels", "%u", b->sh->port.rx_channels);
+}
+
+void kbp_bench_setup(struct kbp_bench *b)
+{
+	static const char *const timing[] = { "recorded", "constant", "poisson" };
+	const struct kbp_bench_opts *o = &b->o;
+	struct kbp_fact **f = &b->res->setup;
+	uint32_t *n = &b->res->n_setup;
+
+	kbp_fact_literal(f, n, "lab", b->lab ? "true" : "false");
+	kbp_fact_text(f, n, "rx_interface", "%s", b->lab ? "veth" : b->net.host[KBP_LAB_RX].ifname);
+	kbp_fact_text(f, n, "tx_interface", "%s", b->lab ? "veth" : b->net.host[KBP_LAB_TX].ifname);
+	kbp_fact_text(f, n, "source", "%s", o->capture ? "capture" : "generator");
+	if (o->capture)
+		kbp_fact_text(f, n, "capture", "%s", o->capture);
+	else
+		kbp_fact_text(f, n, "profile", "%s",
+			      o->profile ? o->profile : kbp_generator_profile(0)->name);
+	kbp_fact_text(f, n, "timing", "%s", timing[o->timing]);
+	kbp_fact_literal(f, n, "rate_pps", "%llu", (unsigned long long)o->rate_pps);
+	kbp_fact_literal(f, n, "speed", "%.9g", o->speed > 0 ? o->speed : 1.0);
+	kbp_fact_literal(f, n, "seconds", "%.9g", o->seconds);
+	kbp_fact_literal(f, n, "rounds", "%u", o->rounds);
+	kbp_fact_literal(f, n, "frames", "%llu", (unsigned long long)b->whole->n_total);
+	kbp_fact_literal(f, n, "flows", "%u", b->whole->n_flows);
+	kbp_fact_literal(f, n, "frame_bytes", "%u", o->frame_bytes);
+	kbp_fact_literal(f, n, "seed", "%llu", (unsigned long long)o->seed);
+	kbp_fact_literal(f, n, "rx_burst", "%u", o->rx_burst);
+	kbp_fact_literal(f, n, "rx_ring", "%u", o->rx_ring);
+	kbp_fact_literal(f, n, "rcvbuf_bytes", "%u", o->rcvbuf_bytes);
+	kbp_fact_literal(f, n, "cpu_rx", "%d", b->cpu_rx);
+	kbp_fact_literal(f, n, "cpu_tx", "%d", b->cpu_tx);
+	kbp_fact_literal(f, n, "fifo_rx", b->sh->rx_fifo ? "true" : "false");
+	kbp_fact_literal(f, n, "fifo_tx", b->sh->tx_fifo ? "true" : "false");
+	kbp_fact_literal(f, n, "handler_delay_ns", "%llu", (unsigned long long)o->handler_delay_ns);
+	kbp_fact_literal(f, n, "warmup_frames_max", "%u", KBP_BENCH_WARMUP_MAX);
+	kbp_fact_literal(f, n, "late_after_ns", "%u", KBP_SENDER_LATE_NS);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * parts.h - what the files of tools/measure share. Nothing here is installed.
+ */
+#ifndef KBP_MEASURE_PARTS_H
+#define KBP_MEASURE_PARTS_H
+
+#include <kbypass/lab.h>
+#include <kbypass/measure.h>
+
+#include "lib/internal.h"
+#include "tools/clock/tsc.h"
+
+/* ---------------------------------------------------------------- match.c: which sent frame is
+ * this one? */
+
+/* A frame as the sender meant it, or as the receiver saw it. The payload is never touched: no stamp
+ * and no sequence number is written into it, so captures replay byte for byte. */
+struct kbp_seen {
+	uint64_t ticks; /* sent: intended send time; received: when the application held the
+			 * pointer */
+	uint64_t hash;	/* XXH3-64 of the UDP payload */
+	uint32_t len;	/* payload bytes */
+	uint32_t flow;	/* index into the schedule's flows */
+};
+
+#define KBP_POS_NONE UINT32_MAX
+
+struct kbp_match_count {
+	uint64_t certain;      /* received frames whose sent frame is known */
+	uint64_t ambiguous;    /* the same payload was sent several times inside a lost stretch */
+	uint64_t foreign;      /* a payload that was never sent */
+	uint64_t out_of_order; /* a payload that was sent, but not here: reordered or duplicated */
+};
+
+/* pos[i] becomes the index of the sent frame that got[i] certainly is, or KBP_POS_NONE.
+ * slack_ticks: how far the clocks of the two CPUs may be apart. Returns 0, -EINVAL or -ENOMEM. */
+int kbp_match(const struct kbp_seen *sent, uint32_t n_sent, const struct kbp_seen *got,
+	      uint32_t n_got, uint32_t n_flows, uint64_t slack_ticks, uint32_t *pos,
+	      struct kbp_match_count *count);
+
+/* ---------------------------------------------------------------- stats.c */
+
+/* Adds to the counter of that name, or makes one; zero is not listed. */
+void kbp_named_add(struct kbp_named_count *list, uint32_t *n, const char *name, uint64_t value);
+/* What the sending device dropped, and how often the sender was told so (tries repeated and given
+ * up). */
+void kbp_account_sender(struct kbp_result_run *run, uint64_t device_dropped, uint64_t told);
+/* From sent, delivered and the drops: what no counter explains, or what the counters say too much.
+ */
+void kbp_account_close(struct kbp_result_run *run);
+
+/* ---------------------------------------------------------------- results.c */
+
+#define KBP_RESULTS_REAL_DIGITS 9 /* of numbers that are not whole: more would be noise */
+
+/* A fact as text; a fact as a JSON number, true or false. Without memory the fact is left out. */
+void kbp_fact_text(struct kbp_fact **list, uint32_t *n, const char *name, const char *fmt, ...)
+	KBP_PRINTF(4, 5);
+void kbp_fact_literal(struct kbp_fact **list, uint32_t *n, const char *name, const char *fmt, ...)
+	KBP_PRINTF(4, 5);
+void kbp_finding_add(struct kbp_results *res, bool note, const char *code, const char *backend,
+		     const char *fmt, ...) KBP_PRINTF(5, 6);
+/* Makes `dir` and dir/samples; refuses a directory with other people's files in it. */
+int kbp_results_dir_prepare(const char *dir, struct kbp_error *err);
+/* Takes earlier results away, before their samples are overwritten. */
+void kbp_results_dir_clear(const char *dir);
+int kbp_file_write(const char *path, const void *data, size_t bytes, struct kbp_error *err);
+int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err);
+
+/* ---------------------------------------------------------------- the bench, as it runs */
+
+#define KBP_BENCH_BACKENDS_MAX 8u
+#define KBP_BENCH_QUEUES_MAX 64u
+#define KBP_BENCH_ROUND_MIN_S 0.3 /* shorter rounds are mostly warm-up */
+#define KBP_BENCH_ROUND_MAX \
+	(1u << 24) /* frames: what a round keeps in memory is about 100 bytes each */
+#define KBP_BENCH_WARMUP_MAX 1000u
+
+enum kbp_stage { KBP_STAGE_OPENING = 0, KBP_STAGE_READY, KBP_STAGE_DONE, KBP_STAGE_FAILED };
+
+/* What the three processes of a round say to each other. Stages are stored with release after what
+ * they announce and loaded with acquire. */
+struct kbp_round_shared {
+	uint32_t rx_stage, tx_stage; /* enum kbp_stage */
+	uint32_t stop;		     /* the sender ends early */
+	/* written by the receiver */
+	struct kbp_error rx_error;
+	struct kbp_port_info port;
+	struct kbp_queue_info queue; /* of the queue that received most */
+	uint32_t n_queues;
+	uint32_t n_drops, n_causes;
+	struct kbp_named_count drop[KBP_RESULTS_COUNTS_MAX], cause[KBP_RESULTS_COUNTS_MAX];
+	uint64_t n_records;
+	uint64_t overflow; /* received beyond the room for records */
+	uint64_t foreign;  /* no datagram, or of no flow of the schedule */
+	bool rx_locked;	   /* memory is locked */
+	bool rx_fifo;
+	bool drain_cut; /* frames still came when the time for draining was over */
+	/* written by the sender */
+	struct kbp_sender_result tx;
+	struct kbp_error tx_error;
+	uint64_t tx_dropped; /* by the sending device, during the round */
+	bool tx_fifo;
+};
+
+/* A part of the schedule as a schedule of its own: the frames' bytes and flows are the whole one's.
+ */
+struct kbp_slice {
+	struct kbp_schedule s;
+	struct kbp_schedule_frame *frames;
+};
+
+struct kbp_run_work {
+	bool wanted;  /* named by the caller: must work */
+	bool skipped; /* does not work here */
+	struct kbp_digest *got, *sent;
+	uint32_t *samples;
+	size_t n_samples, room;
+};
+
+struct kbp_bench {
+	struct kbp_bench_opts o; /* defaults filled in */
+	struct kbp_lab_info net; /* the two hosts; netns "": where we are */
+	bool lab;
+	bool loopback; /* one host is both ends */
+	int cpu_rx, cpu_tx;
+	uint32_t n_cpus; /* this process may use */
+	struct kbp_tsc tsc;
+	struct kbp_tsc_offset skew;
+	struct kbp_schedule *whole;
+	struct kbp_capture_report capture;
+	struct kbp_slice slice; /* of this round */
+	struct kbp_round_shared *sh;
+	struct kbp_seen *records; /* shared: written by the receiver */
+	uint64_t *sent_ticks;	  /* shared: written by the sender */
+	size_t records_max, shared_bytes;
+	uint32_t n_backends;
+	char backend[KBP_BENCH_BACKENDS_MAX][16];
+	struct kbp_run_work work[KBP_BENCH_BACKENDS_MAX];
+	struct kbp_results *res; /* res->run[i] is backend i, until finished */
+	kbp_bench_progress_fn progress;
+	void *progress_arg;
+	struct kbp_bench_progress at;
+};
+
+/* plan.c: what to do, on which CPUs, with which frames */
+int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err);
+int kbp_bench_schedule(struct kbp_bench *b, struct kbp_error *err);
+int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint64_t first,
+		   uint64_t n);
+void kbp_slice_free(struct kbp_slice *sl);
+
+/* network.c: the two ends */
+int kbp_bench_network(struct kbp_bench *b, uint32_t mtu, struct kbp_error *err);
+int kbp_bench_enter(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err);
+/* Frames the device dropped on sending so far; 0 when it does not say. */
+uint64_t kbp_bench_tx_dropped(const char *ifname);
+
+/* receiver.c: the body of the receiving process. Returns its exit status. */
+int kbp_bench_receive(struct kbp_bench *b, const char *backend);
+
+/* round.c: one backend, one round; fills b->sh, b->records, b->sent_ticks. */
+int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err);
+/* Tells the caller where we are; false: it wants to stop. */
+bool kbp_bench_tell(struct kbp_bench *b, const char *doing);
+
+/* analyse.c: what a round gave, added to its run; and the end of it all. */
+int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position,
+			struct kbp_error *err);
+int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err);
+
+/* fingerprint.c */
+void kbp_bench_fingerprint(struct kbp_bench *b);
+void kbp_bench_setup(struct kbp_bench *b);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * plan.c - what to measure: options checked, CPUs chosen, the schedule made and cut into rounds.
+ */
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/measure/parts.h"
+
+#define SECONDS_MAX 86400.0
+#define GROUP_PORT 31001u /* MoldUDP64 feeds use such ports */
+
+/* Built into libkbypass. Modules are measured when they are named. */
+static const char *const built_in[] = { "socket", "af_xdp" };
+
+static int backends_read(struct kbp_bench *b, struct kbp_error *err)
+{
+	const char *at = b->o.backends;
+
+	if (!at) {
+		for (size_t i = 0; i < KBP_ARRAY_SIZE(built_in); i++)
+			strcpy(b->backend[b->n_backends++], built_in[i]);
+		return 0;
+	}
+	for (;;) {
+		size_t len = strcspn(at, ",");
+		char *name = b->backend[b->n_backends];
+
+		if (!len || len >= sizeof(b->backend[0]))
+			return kbp_failf(
+				err, -EINVAL,
+				"give names of backends with commas between, like socket,af_xdp",
+				"read the list of backends \"%.40s\"", b->o.backends);
+		memcpy(name, at, len);
+		for (uint32_t i = 0; i < b->n_backends; i++) {
+			if (!strcmp(b->backend[i], name))
+				return kbp_failf(err, -EINVAL, "name each backend once",
+						 "read the list of backends \"%.40s\"",
+						 b->o.backends);
+		}
+		b->work[b->n_backends++].wanted = true;
+		at += len;
+		if (!*at++)
+			return 0;
+		if (b->n_backends == KBP_BENCH_BACKENDS_MAX)
+			return kbp_fail(err, -EINVAL, "read the list of backends",
+					"at most %u can be compared", KBP_BENCH_BACKENDS_MAX);
+	}
+}
+
+/* The highest CPU of `set` but `taken`; -1: none. Low CPUs tend to have the interrupts. */
+static int cpu_pick(const cpu_set_t *set, int taken)
+{
+	for (int c = CPU_SETSIZE - 1; c >= 0; c--) {
+		if (CPU_ISSET((size_t)c, set) && c != taken)
+			return c;
+	}
+	return -1;
+}
+
+static int cpu_check(const cpu_set_t *set, int cpu, const char *who, struct kbp_error *err)
+{
+	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_ISSET((size_t)cpu, set))
+		return 0;
+	return kbp_failf(
+		err, -EINVAL,
+		"it is offline, or not among those this process may use: `taskset -pc $$` shows them",
+		"put the %s on CPU %d", who, cpu);
+}
+
+static int cpus_choose(struct kbp_bench *b, struct kbp_error *err)
+{
+	cpu_set_t set;
+	int rc = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return kbp_fail(err, -errno, "ask which CPUs may be used", "%s", strerror(errno));
+	b->n_cpus = (uint32_t)CPU_COUNT(&set);
+	if (b->n_cpus < 2)
+		return kbp_fail(err, -EINVAL, "choose two CPUs",
+				"this process may use one CPU only, and sender and receiver each spin on their own: run it "
+				"where it may use two, for example with `taskset -c 0,1`");
+	b->cpu_rx = b->o.cpu_rx - 1;
+	b->cpu_tx = b->o.cpu_tx - 1;
+	if (b->cpu_rx < 0)
+		b->cpu_rx = cpu_pick(&set, b->cpu_tx);
+	if (b->cpu_tx < 0)
+		b->cpu_tx = cpu_pick(&set, b->cpu_rx);
+	rc = cpu_check(&set, b->cpu_rx, "receiver", err);
+	if (!rc)
+		rc = cpu_check(&set, b->cpu_tx, "sender", err);
+	if (!rc && b->cpu_rx == b->cpu_tx)
+		rc = kbp_failf(err, -EINVAL, "both spin: give them two different CPUs",
+			       "put sender and receiver on CPU %d", b->cpu_rx);
+	return rc;
+}
+
+static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_bench_opts *o = &b->o;
+	uint32_t most;
+
+	if (!(o->seconds >= 0) || o->seconds > SECONDS_MAX)
+		return kbp_fail(err, -EINVAL, "read the options",
+				"%g seconds: give a duration up to %g", o->seconds, SECONDS_MAX);
+	if (o->rounds > KBP_RESULTS_ROUNDS_MAX)
+		return kbp_fail(err, -EINVAL, "read the options", "%u rounds: at most %u",
+				o->rounds, KBP_RESULTS_ROUNDS_MAX);
+	if (o->timing != KBP_TIMING_RECORDED && !o->rate_pps)
+		return kbp_fail(err, -EINVAL, "read the options",
+				"a rate of 0 packets per second sends nothing: give a rate");
+	if (o->handler_delay_ns > 1000000000u)
+		return kbp_fail(err, -EINVAL, "read the options",
+				"a handler delay of %llu ns: at most 1 s",
+				(unsigned long long)o->handler_delay_ns);
+	if (!o->rx_ifname != !o->tx_ifname)
+		return kbp_fail(
+			err, -EINVAL, "read the options",
+			"one interface is given: give both ends of the wire, or none for a lab");
+	if (!o->rx_ifname && (o->rx_netns || o->tx_netns))
+		return kbp_fail(
+			err, -EINVAL, "read the options",
+			"a namespace is given without its interface: name both interfaces too");
+	if (o->capture && (o->profile || o->frame_bytes || o->flows))
+		return kbp_fail(
+			err, -EINVAL, "read the options",
+			"a capture brings its own frames: profile, size and flows are the generator's");
+	o->seconds = o->seconds > 0 ? o->seconds : 5;
+	o->rounds = o->rounds ? o->rounds : 5;
+	o->rx_burst = o->rx_burst ? o->rx_burst : 32;
+	most = o->seconds < 2 * KBP_BENCH_ROUND_MIN_S ?
+		       1 :
+		       (uint32_t)(o->seconds / KBP_BENCH_ROUND_MIN_S);
+	if (o->rounds > most) {
+		kbp_finding_add(
+			b->res, true, "rounds_reduced", "",
+			"%u rounds instead of %u: one of less than %g s would be mostly warm-up",
+			most, o->rounds, KBP_BENCH_ROUND_MIN_S);
+		o->rounds = most;
+	}
+	return 0;
+}
+
+int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err)
+{
+	int rc = numbers_check(b, err);
+
+	if (!rc)
+		rc = backends_read(b, err);
+	if (!rc)
+		rc = cpus_choose(b, err);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- frames */
+
+/* Where frames claim to come from. On one host that is both ends, its own address as a source would
+ * be dropped as martian (net/ipv4/fib_frontend.c, __fib_validate_source): take one of the range for
+ * benchmarks (RFC 2544). */
+static struct kbp_addr source_address(const struct kbp_bench *b)
+{
+	struct kbp_addr a = b->net.host[KBP_LAB_TX].ip4;
+
+	if (b->loopback || !a.family)
+		a = (struct kbp_addr){ .family = AF_INET, .bytes = { 198, 18, 0, 1 } };
+	return a;
+}
+
+static int generate(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_error *err)
+{
+	struct kbp_generator_opts g = { .size = sizeof(g) };
+
+	g.profile = b->o.profile;
+	g.frame_bytes = b->o.frame_bytes;
+	g.n_flows = b->o.flows;
+	g.seed = b->o.seed;
+	g.flow.dst = (struct kbp_addr){ .family = AF_INET, .bytes = { 239, 77, 0, 1 } };
+	g.flow.dst_port = GROUP_PORT;
+	g.flow.src = source_address(b);
+	g.flow.src_port = GROUP_PORT;
+	memcpy(g.src_mac, b->net.host[KBP_LAB_TX].mac, 6);
+	memcpy(g.dst_mac, b->net.host[KBP_LAB_RX].mac, 6);
+	return kbp_schedule_generate(&g, t, &b->whole, err);
+}
+
+static int replay(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_error *err)
+{
+	struct kbp_capture_opts c = { .size = sizeof(c), .flags = KBP_CAPTURE_SOURCE };
+
+	memcpy(c.from_mac, b->net.host[KBP_LAB_TX].mac, 6);
+	memcpy(c.to_mac, b->net.host[KBP_LAB_RX].mac, 6);
+	c.from_ip4 = source_address(b);
+	c.from_ip6 = b->net.host[KBP_LAB_TX].ip6;
+	c.to_ip4 = b->net.host[KBP_LAB_RX].ip4;
+	c.to_ip6 = b->net.host[KBP_LAB_RX].ip6;
+	return kbp_schedule_from_capture(b->o.capture, &c, t, &b->whole, &b->capture, err);
+}
+
+/* One schedule for all rounds: round r sends its r-th part, so that a long capture is replayed
+ * whole. */
+int kbp_bench_schedule(struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_timing t = { .kind = b->o.timing,
+				.rate_pps = b->o.rate_pps,
+				.speed = b->o.speed,
+				.seconds = b->o.seconds,
+				.seed = b->o.seed };
+	int rc = b->o.capture ? replay(b, &t, err) : generate(b, &t, err);
+
+	if (rc)
+		return rc;
+	if (b->whole->n_total / b->o.rounds >= KBP_BENCH_ROUND_MAX)
+		return kbp_fail(
+			err, -E2BIG, "plan the rounds",
+			"%llu frames in %u rounds: a round keeps at most %u frames; lower the rate or take more rounds",
+			(unsigned long long)b->whole->n_total, b->o.rounds, KBP_BENCH_ROUND_MAX);
+	if (b->whole->n_total < b->o.rounds)
+		b->o.rounds = (uint32_t)b->whole->n_total;
+	if (!b->o.rounds)
+		return kbp_fail(
+			err, -ENODATA, "plan the rounds",
+			"no frame is due within %g seconds: give more seconds or another timing",
+			b->o.seconds);
+	return 0;
+}
+
+int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint64_t first, uint64_t n)
+{
+	uint64_t base, at;
+
+	sl->frames = malloc((n ? n : 1) * sizeof(*sl->frames));
+	if (!sl->frames)
+		return -ENOMEM;
+	kbp_schedule_at(whole, first, &base);
+	for (uint64_t i = 0; i < n; i++) {
+		sl->frames[i] = whole->frames[kbp_schedule_at(whole, first + i, &at)];
+		sl->frames[i].at_ns = at - base;
+	}
+	sl->s = *whole;
+	sl->s.frames = sl->frames;
+	sl->s.n_frames = (uint32_t)n;
+	sl->s.n_total = n;
+	sl->s.times = NULL;
+	sl->s.timing = (struct kbp_timing){ .kind = KBP_TIMING_RECORDED };
+	sl->s.period_ns = n ? sl->frames[n - 1].at_ns + 1 : 1;
+	sl->s.map_len = 0; /* not a mapping of its own */
+	return 0;
+}
+
+void kbp_slice_free(struct kbp_slice *sl)
+{
+	free(sl->frames);
+	memset(sl, 0, sizeof(*sl));
+}

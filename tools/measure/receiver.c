@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * receiver.c - the receiving process of one round: what a strategy process would be, with a record
+ * instead of a strategy. Between READY and DONE its loop makes no system call of its own, allocates
+ * nothing and touches only memory that is there.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/measure/parts.h"
+
+#define QUIET_NS 200000000ull /* nothing for so long after the last send: all there is has come */
+#define DELAY_AFTER_NS 10000000000ull /* a planted delay ends so long after the last send */
+#define DRAIN_NS 30000000000ull	      /* whatever still comes then belongs to nobody */
+#define CARRIER_MS 10000
+#define REMOVAL_MS 200 /* a link that goes down for good is reported down first, then gone */
+#define FIFO_PRIORITY 10
+#define ONE_BUFFER_BYTES (2048u - 256u) /* a buffer of the usual size without its headroom */
+#define MTU_ONE_BUFFER 3498u /* native XDP without multi-buffer ends there on most drivers */
+
+struct receiver {
+	struct kbp_bench *b;
+	struct kbp_round_shared *sh;
+	const struct kbp_schedule *s;
+	uint64_t delay_ticks;
+	uint64_t n_records; /* copied to sh at the end: one writer, no sharing while it is hot */
+	uint64_t overflow, foreign;
+	/* a packet in parts */
+	uint64_t part_ticks;
+	uint32_t part_len, part_total;
+	int part_flow; /* -1: none under way, or not ours */
+	bool in_parts;
+	uint8_t parts[65536];
+	struct kbp_port *port;
+	struct kbp_queue *q[KBP_BENCH_QUEUES_MAX];
+	unsigned n_queues;
+};
+
+/* ---------------------------------------------------------------- the handler */
+
+static inline void record(struct receiver *r, uint64_t ticks, const void *payload, uint32_t len,
+			  int flow)
+{
+	struct kbp_seen *s;
+
+	if (KBP_UNLIKELY(flow < 0)) {
+		r->foreign++;
+		return;
+	}
+	if (KBP_UNLIKELY(r->n_records == r->b->records_max)) {
+		r->overflow++;
+		return;
+	}
+	s = &r->b->records[r->n_records++];
+	s->ticks = ticks;
+	s->hash = kbp_payload_hash(payload, len);
+	s->len = len;
+	s->flow = (uint32_t)flow;
+}
+
+static void part_begin(struct receiver *r, uint64_t ticks, const struct kbp_datagram *d, int flow)
+{
+	r->in_parts = true;
+	r->part_ticks = ticks;
+	r->part_flow = flow;
+	r->part_total = d->total_len < sizeof(r->parts) ? d->total_len : (uint32_t)sizeof(r->parts);
+	r->part_len = d->len < r->part_total ? d->len : r->part_total;
+	memcpy(r->parts, d->payload, r->part_len);
+}
+
+static void part_add(struct receiver *r, const struct kbp_frame *f)
+{
+	uint32_t room = r->part_total - r->part_len, n = f->len < room ? f->len : room;
+
+	memcpy(r->parts + r->part_len, f->data, n);
+	r->part_len += n;
+	if (f->flags & KBP_FRAME_MORE)
+		return;
+	r->in_parts = false;
+	record(r, r->part_ticks, r->parts, r->part_len, r->part_flow);
+}
+
+static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	uint64_t ticks =
+		kbp_tsc_now(); /* first of all: the application holds the pointer from here on */
+	struct receiver *r = arg;
+	struct kbp_datagram d;
+	int flow = -1;
+
+	if (KBP_UNLIKELY(r->in_parts)) {
+		part_add(r, &f);
+		return KBP_DONE;
+	}
+	if (KBP_LIKELY(kbp_datagram(rx.q, &f, &d) == KBP_PARSE_OK)) {
+		flow = kbp_schedule_flow(r->s, &d);
+	} else {
+		d.payload = f.data;
+		d.len = d.total_len = 0;
+	}
+	if (KBP_UNLIKELY(f.flags & KBP_FRAME_MORE))
+		part_begin(r, ticks, &d, flow);
+	else
+		record(r, ticks, d.payload, d.len, flow);
+	if (KBP_UNLIKELY(r->delay_ticks)) {
+		while (kbp_tsc_now() - ticks < r->delay_ticks)
+			;
+	}
+	return KBP_DONE;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static const char *state_text(enum kbp_queue_state state)
+{
+	switch (state) {
+	case KBP_QUEUE_LINK_DOWN:
+		return "the link went down during the round: look at the cable or at the other end, then run again";
+	case KBP_QUEUE_GONE:
+		return "the interface was removed during the round: nothing can be received any more; make it again, "
+		       "then run again";
+	case KBP_QUEUE_OVERFLOWED:
+		return "the device lost events, and how many frames with them is unknown: a larger --ring may help";
+	case KBP_QUEUE_RESET:
+		return "the device was reset during the round: see the kernel log, then run again";
+	case KBP_QUEUE_REPLACED:
+		return "another program replaced our XDP program: stop it, then run again";
+	default:
+		return "the queue died";
+	}
+}
+
+/* Returns 0, or the state of the queue that died. */
+static uint32_t receive_until_quiet(struct receiver *r)
+{
+	const struct kbp_tsc *tsc = &r->b->tsc;
+	const uint64_t quiet = kbp_tsc_ticks(tsc, QUIET_NS), drain = kbp_tsc_ticks(tsc, DRAIN_NS),
+		       delay_after = kbp_tsc_ticks(tsc, DELAY_AFTER_NS);
+	const uint32_t burst = r->b->o.rx_burst;
+	uint64_t last = kbp_tsc_now(), ended = 0;
+
+	for (;;) {
+		unsigned got = 0;
+		uint64_t now;
+
+		for (unsigned i = 0; i < r->n_queues; i++) {
+			got += kbp_rx_each(kbp_rx_of(r->q[i]), burst, on_frame, r);
+			if (KBP_UNLIKELY(kbp_queue_state(r->q[i]) != KBP_QUEUE_UP))
+				return kbp_queue_state(r->q[i]);
+		}
+		now = kbp_tsc_now();
+		if (got)
+			last = now;
+		if (KBP_LIKELY(__atomic_load_n(&r->sh->tx_stage, __ATOMIC_ACQUIRE) < KBP_STAGE_DONE))
+			continue;
+		if (!ended)
+			last = ended = now;
+		if (now - last > quiet)
+			return 0;
+		if (now - ended > delay_after)
+			r->delay_ticks = 0;
+		if (now - ended > drain) {
+			r->sh->drain_cut = true;
+			return 0;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- open, close */
+
+/* Attaching native XDP takes the link of some drivers down for seconds. */
+static void wait_for_carrier(const struct receiver *r)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < CARRIER_MS && kbp_queue_state(r->q[0]) == KBP_QUEUE_LINK_DOWN; i++)
+		nanosleep(&ms, NULL);
+}
+
+static uint32_t cause_of_death(const struct receiver *r, uint32_t state)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < REMOVAL_MS && state == KBP_QUEUE_LINK_DOWN; i++) {
+		nanosleep(&ms, NULL);
+		for (unsigned k = 0; k < r->n_queues && state == KBP_QUEUE_LINK_DOWN; k++) {
+			if (kbp_queue_state(r->q[k]) != KBP_QUEUE_UP)
+				state = kbp_queue_state(r->q[k]);
+		}
+	}
+	return state;
+}
+
+static int open_all(struct receiver *r, const char *backend, struct kbp_error *err)
+{
+	const struct kbp_bench *b = r->b;
+	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
+	struct kbp_queue_opts qo = KBP_QUEUE_OPTS_INIT;
+	struct kbp_port_info info;
+	int rc = kbp_bench_enter(b, KBP_LAB_RX, err), n;
+
+	if (rc)
+		return rc;
+	po.mode = b->o.mode;
+	po.flags = b->o.strict ? KBP_PORT_STRICT : 0;
+	po.label = "bench";
+	rc = kbp_port_open(backend, b->net.host[KBP_LAB_RX].ifname, &po, &r->port, err);
+	if (rc)
+		return rc;
+	qo.flags = KBP_QUEUE_RX;
+	kbp_port_info(r->port, &info);
+	if (b->whole->len_max > ONE_BUFFER_BYTES || info.mtu > MTU_ONE_BUFFER)
+		qo.flags |= KBP_QUEUE_MULTI_BUFFER;
+	qo.rx_ring = b->o.rx_ring;
+	qo.rcvbuf_bytes = b->o.rcvbuf_bytes;
+	n = kbp_queues_open(r->port, &qo, r->q, KBP_BENCH_QUEUES_MAX, err);
+	if (n < 0)
+		return n;
+	r->n_queues = (unsigned)n;
+	for (uint32_t i = 0; i < r->s->n_flows; i++) {
+		rc = kbp_flow_add(r->q[0], &r->s->flows[i], NULL, err);
+		if (rc)
+			return rc;
+	}
+	wait_for_carrier(r);
+	return 0;
+}
+
+/* After open_all: the port's monitor thread keeps the scheduling it was started with. */
+static int settle(struct receiver *r, struct kbp_error *err)
+{
+	struct sched_param fifo = { .sched_priority = FIFO_PRIORITY };
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)r->b->cpu_rx, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return kbp_failf(err, -errno, strerror(errno), "run the receiver on CPU %d",
+				 r->b->cpu_rx);
+	memset(r->parts, 0, sizeof(r->parts));
+	r->sh->rx_locked = !mlockall(MCL_CURRENT);
+	if (r->b->o.fifo)
+		r->sh->rx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
+	return 0;
+}
+
+static void report(struct receiver *r)
+{
+	struct kbp_round_shared *sh = r->sh;
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < r->n_queues; i++) {
+		struct kbp_counter c[96];
+		unsigned n = kbp_queue_counters(r->q[i], c, KBP_ARRAY_SIZE(c));
+
+		for (unsigned k = 0; k < n && k < KBP_ARRAY_SIZE(c); k++) {
+			if (i && c[k].interface_wide)
+				continue; /* the same number stands in every queue of the port */
+			if (c[k].cls == KBP_COUNT_DROP)
+				kbp_named_add(sh->drop, &sh->n_drops, c[k].name, c[k].value);
+			else if (c[k].cls == KBP_COUNT_CAUSE)
+				kbp_named_add(sh->cause, &sh->n_causes, c[k].name, c[k].value);
+		}
+		if (!i || r->q[i]->rx_count->frames > most) {
+			most = r->q[i]->rx_count->frames;
+			kbp_queue_info(r->q[i], &sh->queue);
+		}
+	}
+	kbp_port_info(r->port, &sh->port);
+	sh->n_queues = r->n_queues;
+	sh->n_records = r->n_records;
+	sh->overflow = r->overflow;
+	sh->foreign = r->foreign;
+}
+
+static void close_all(struct receiver *r)
+{
+	while (r->n_queues)
+		kbp_queue_close(r->q[--r->n_queues], KBP_CLOSE_FORCE, NULL);
+	kbp_port_close(r->port, NULL);
+}
+
+int kbp_bench_receive(struct kbp_bench *b, const char *backend)
+{
+	static struct receiver r; /* a forked process has its own */
+	struct kbp_round_shared *sh = b->sh;
+	uint32_t dead;
+	int rc;
+
+	r.b = b;
+	r.sh = sh;
+	r.s = &b->slice.s;
+	r.delay_ticks = kbp_tsc_ticks(&b->tsc, b->o.handler_delay_ns);
+	rc = open_all(&r, backend, &sh->rx_error);
+	if (!rc)
+		rc = settle(&r, &sh->rx_error);
+	if (rc) {
+		__atomic_store_n(&sh->rx_stage, KBP_STAGE_FAILED, __ATOMIC_RELEASE);
+		close_all(&r);
+		return 0;
+	}
+	kbp_port_info(r.port, &sh->port);
+	__atomic_store_n(&sh->rx_stage, KBP_STAGE_READY, __ATOMIC_RELEASE);
+	dead = receive_until_quiet(&r);
+	if (dead)
+		dead = cause_of_death(&r, dead);
+	report(&r);
+	if (dead)
+		kbp_failf(&sh->rx_error, dead == KBP_QUEUE_GONE ? -ENODEV : -ENETDOWN,
+			  state_text((enum kbp_queue_state)dead), "receive on %s with %s",
+			  b->net.host[KBP_LAB_RX].ifname, backend);
+	__atomic_store_n(&sh->rx_stage, dead ? KBP_STAGE_FAILED : KBP_STAGE_DONE, __ATOMIC_RELEASE);
+	close_all(&r);
+	return 0;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * round.c - one backend, one round: a fresh receiving process, then a sending one, and we look
+ * after both.
+ *
+ * The children die with this process (PR_SET_PDEATHSIG), however it ends. While frames are on the
+ * way it sleeps.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/measure/parts.h"
+
+#define TELL_MS 200
+#define OPEN_MS 60000 /* driver restarts and carrier take seconds; longer is a hang */
+#define SPARE_MS \
+	60000 /* beyond the planned time of sending and the receiver's own bound for draining */
+#define FIFO_PRIORITY 10
+
+struct child {
+	const char *what;
+	pid_t pid; /* 0: not started, or gone and accounted for */
+	int fd;	   /* pidfd */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool kbp_bench_tell(struct kbp_bench *b, const char *doing)
+{
+	b->at.doing = doing;
+	b->at.sent = b->sh ? __atomic_load_n(&b->sh->tx.sent, __ATOMIC_RELAXED) : 0;
+	return !b->progress || b->progress(&b->at, b->progress_arg);
+}
+
+/* ---------------------------------------------------------------- the sending process */
+
+static int send_all(struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_sender_opts o = { .size = sizeof(o) };
+	struct sched_param fifo = { .sched_priority = FIFO_PRIORITY };
+	const char *ifname = b->net.host[KBP_LAB_TX].ifname;
+	struct kbp_sender *snd = NULL;
+	uint64_t dropped;
+	int rc = kbp_bench_enter(b, KBP_LAB_TX, err);
+
+	if (rc)
+		return rc;
+	o.ifname = ifname;
+	o.tsc = &b->tsc;
+	o.cpu = b->cpu_tx + 1;
+	o.stop = &b->sh->stop;
+	o.sent_ticks = b->sent_ticks;
+	rc = kbp_sender_open(&b->slice.s, &o, &snd, err);
+	if (rc)
+		return rc;
+	mlockall(MCL_CURRENT);
+	/* two real-time spinners on a machine of two CPUs would leave the kernel's own threads none
+	 */
+	if (b->o.fifo && b->n_cpus > 2)
+		b->sh->tx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
+	dropped = kbp_bench_tx_dropped(ifname);
+	rc = kbp_sender_run(snd, &b->sh->tx, err);
+	b->sh->tx_dropped = (uint32_t)(kbp_bench_tx_dropped(ifname) - dropped); /* a 32-bit
+										 * counter */
+	kbp_sender_close(snd);
+	return rc;
+}
+
+static int send_child(struct kbp_bench *b)
+{
+	int rc = send_all(b, &b->sh->tx_error);
+
+	__atomic_store_n(&b->sh->tx_stage, rc ? KBP_STAGE_FAILED : KBP_STAGE_DONE, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- children */
+
+static int child_start(struct child *c, const char *what, struct kbp_bench *b,
+		       const char *receive_with, struct kbp_error *err)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		return kbp_failf(err, -errno, strerror(errno), "start the %s", what);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);	 /* it died before we could ask to be told */
+		signal(SIGINT, SIG_IGN); /* a key press reaches the whole group: the parent
+					  * decides */
+		signal(SIGTERM, SIG_DFL);
+		_exit(receive_with ? kbp_bench_receive(b, receive_with) : send_child(b));
+	}
+	c->what = what;
+	c->pid = pid;
+	c->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return 0;
+}
+
+static void child_forget(struct child *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	c->pid = 0;
+}
+
+static void child_kill(struct child *c)
+{
+	if (!c->pid)
+		return;
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+	child_forget(c);
+}
+
+/* Collects a child that has ended. -EIO when it ended otherwise than by its own doing. */
+static int child_look(struct child *c, struct kbp_error *err)
+{
+	int status;
+	pid_t got;
+
+	if (!c->pid)
+		return 0;
+	got = waitpid(c->pid, &status, WNOHANG);
+	if (!got)
+		return 0;
+	child_forget(c);
+	if (got > 0 && WIFSIGNALED(status))
+		return kbp_failf(
+			err, -EIO,
+			WTERMSIG(status) == SIGKILL ?
+				"somebody killed it, perhaps the kernel for lack of memory: see the kernel log" :
+				"this is a bug: please report it with the command line",
+			"run the %s: it ended by signal %d (%s)", c->what, WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	if (got < 0)
+		return kbp_failf(err, -EIO,
+				 "its end went unseen: SIGCHLD must not be ignored while a bench runs",
+				 "run the %s", c->what);
+	if (WEXITSTATUS(status))
+		return kbp_failf(
+			err, -EIO,
+			"its last words are above; this is a bug: please report it with the command line",
+			"run the %s: it ended with status %d", c->what, WEXITSTATUS(status));
+	return 0;
+}
+
+/* Sleeps until one of the children ends, at most `ms`. */
+static void children_wait(const struct child *rx, const struct child *tx, int ms)
+{
+	struct pollfd fds[2] = { { .fd = rx->pid ? rx->fd : -1, .events = POLLIN },
+				 { .fd = tx->pid ? tx->fd : -1, .events = POLLIN } };
+
+	poll(fds, 2, ms);
+}
+
+/* ---------------------------------------------------------------- the round */
+
+static uint32_t stage(const uint32_t *s)
+{
+	return __atomic_load_n(s, __ATOMIC_ACQUIRE);
+}
+
+static int cancelled(struct kbp_error *err)
+{
+	return kbp_fail(err, -ECANCELED, "bench", "stopped on request; nothing was written");
+}
+
+static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *err)
+{
+	const struct child none = { .fd = -1 };
+	int64_t until = now_ms() + OPEN_MS, tell = 0;
+
+	while (stage(&b->sh->rx_stage) == KBP_STAGE_OPENING) {
+		int rc = child_look(rx, err);
+
+		if (rc)
+			return rc;
+		if (!rx->pid && stage(&b->sh->rx_stage) == KBP_STAGE_OPENING)
+			return kbp_fail(err, -EIO, "run the receiver", "it ended without a word");
+		if (now_ms() > until)
+			return kbp_failf(err, -ETIMEDOUT,
+					 "see the kernel log for the driver's messages",
+					 "open %s with %s: not done after %d s",
+					 b->net.host[KBP_LAB_RX].ifname, b->at.backend,
+					 OPEN_MS / 1000);
+		if (now_ms() > tell) {
+			if (!kbp_bench_tell(b, "opening"))
+				return cancelled(err);
+			tell = now_ms() + TELL_MS;
+		}
+		children_wait(rx, &none, 2);
+	}
+	if (stage(&b->sh->rx_stage) == KBP_STAGE_READY)
+		return 0;
+	if (err)
+		*err = b->sh->rx_error;
+	return b->sh->rx_error.code;
+}
+
+static int wait_end(struct kbp_bench *b, struct child *rx, struct child *tx, struct kbp_error *err)
+{
+	int64_t sending_ms = (int64_t)(b->slice.frames[b->slice.s.n_total - 1].at_ns / 1000000);
+	int64_t until = now_ms() + sending_ms + SPARE_MS;
+
+	while (rx->pid || tx->pid) {
+		const char *doing = stage(&b->sh->tx_stage) < KBP_STAGE_DONE ? "sending" : "draining";
+		int rc;
+
+		children_wait(rx, tx, TELL_MS);
+		rc = child_look(rx, err);
+		if (!rc)
+			rc = child_look(tx, err);
+		if (rc)
+			return rc;
+		if (!rx->pid) /* nobody receives any more */
+			__atomic_store_n(&b->sh->stop, 1, __ATOMIC_RELAXED);
+		if (now_ms() > until)
+			return kbp_failf(err, -ETIMEDOUT,
+					 "both CPUs must be free for the bench: is something else running "
+					 "on them?",
+					 "finish a round of %s", b->at.backend);
+		if (!kbp_bench_tell(b, doing))
+			return cancelled(err);
+	}
+	return 0;
+}
+
+static int outcome(const struct kbp_bench *b, struct kbp_error *err)
+{
+	const struct kbp_error *e = NULL;
+
+	if (b->sh->rx_stage == KBP_STAGE_FAILED)
+		e = &b->sh->rx_error;
+	else if (b->sh->tx_stage == KBP_STAGE_FAILED)
+		e = &b->sh->tx_error;
+	if (!e)
+		return 0;
+	if (err)
+		*err = *e;
+	return e->code ? e->code : -EIO;
+}
+
+int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err)
+{
+	struct child rx = { .fd = -1 }, tx = { .fd = -1 };
+	int rc;
+
+	memset(b->sh, 0, sizeof(*b->sh));
+	memset(b->sent_ticks, 0, b->slice.s.n_total * sizeof(*b->sent_ticks));
+	b->at.backend = b->backend[backend];
+	b->at.total = b->slice.s.n_total;
+	rc = child_start(&rx, "receiver", b, b->backend[backend], err);
+	if (!rc)
+		rc = wait_ready(b, &rx, err);
+	if (!rc)
+		rc = child_start(&tx, "sender", b, NULL, err);
+	if (!rc)
+		rc = wait_end(b, &rx, &tx, err);
+	if (!rc)
+		rc = outcome(b, err);
+	child_kill(&rx);
+	child_kill(&tx);
+	b->at.backend = "";
+	return rc;
+}

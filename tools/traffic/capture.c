@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Captures into schedules. libpcap knows the formats; this file gives it an unbuffered stream over
+ * zlib, so that the stream's position is the record's, and decides what can be replayed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <pcap/pcap.h>
+#include <zlib.h>
+
+#include "lib/internal.h"
+#include "tools/traffic/schedule.h"
+
+#define GZ_BUFFER (256u << 10)
+#define ETH_LEN_MIN 60u /* without FCS; shorter packets are padded to it */
+#define NS_PER_S 1000000000u
+
+struct reader {
+	const char *path;
+	char step[96];
+	gzFile gz;
+	FILE *file;   /* over gz; closes it */
+	pcap_t *pcap; /* over file; closes it */
+	const struct kbp_capture_opts *opts;
+	struct kbp_capture_report *report;
+	struct kbp_builder builder;
+	struct kbp_capture_place place; /* of the record in hand */
+	uint64_t first_ns, last_ns;	/* stamps of the first frame kept, and the latest so far */
+	uint8_t *frame;			/* a copy to edit */
+	size_t frame_room;
+};
+
+/* ---------------------------------------------------------------- opening */
+
+static ssize_t gz_read(void *cookie, char *buf, size_t n)
+{
+	int got = gzread(cookie, buf, n > INT32_MAX ? INT32_MAX : (unsigned)n);
+
+	if (got < 0)
+		errno = EIO;
+	return got;
+}
+
+static int gz_close(void *cookie)
+{
+	return gzclose_r(cookie) == Z_OK ? 0 : EOF;
+}
+
+/* zlib's complaint, or NULL. A stream that ends too early reads as end of file and leaves
+ * Z_BUF_ERROR. */
+static const char *gz_complaint(struct reader *r)
+{
+	const char *text;
+	int code;
+
+	text = gzerror(r->gz, &code);
+	if (code == Z_OK || code == Z_STREAM_END)
+		return NULL;
+	return code == Z_BUF_ERROR ? "the gzip stream ends early" : text;
+}
+
+static int open_failed(struct reader *r, int code, struct kbp_error *err)
+{
+	const char *next = "check the path and its permissions";
+
+	if (code == -EISDIR)
+		next = "name a capture file in it";
+	return kbp_fail(err, code, r->step, "%s: %s", strerror(-code), next);
+}
+
+static int file_open(struct reader *r, struct kbp_error *err)
+{
+	const cookie_io_functions_t io = { .read = gz_read, .close = gz_close };
+	struct stat st;
+	int fd, code;
+
+	fd = open(r->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return open_failed(r, -errno, err);
+	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
+		code = S_ISDIR(st.st_mode) ? -EISDIR : -errno;
+		close(fd);
+		return open_failed(r, code, err);
+	}
+	if (S_ISREG(st.st_mode) && st.st_size == 0) {
+		close(fd);
+		return kbp_fail(err, -ENODATA, r->step, "the file is empty: nothing to replay");
+	}
+	r->gz = gzdopen(fd, "rb");
+	if (!r->gz) {
+		close(fd);
+		return kbp_fail(err, -ENOMEM, r->step, "no memory to read it");
+	}
+	gzbuffer(r->gz, GZ_BUFFER);
+	r->file = fopencookie(r->gz, "r", io);
+	if (!r->file) {
+		gzclose_r(r->gz);
+		return kbp_fail(err, -ENOMEM, r->step, "no memory to read it");
+	}
+	setvbuf(r->file, NULL, _IONBF, 0);
+	return 0;
+}
+
+static int capture_open(struct reader *r, struct kbp_error *err)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	const char *gz;
+	int rc = file_open(r, err), type;
+
+	if (rc)
+		return rc;
+	r->pcap = pcap_fopen_offline_with_tstamp_precision(r->file, PCAP_TSTAMP_PRECISION_NANO, text);
+	r->report->gzip = !gzdirect(r->gz);
+	if (!r->pcap) {
+		gz = gz_complaint(r);
+		rc = kbp_fail(err, -EINVAL, r->step,
+			      "no pcap or pcapng file, damaged at byte %lld of its header: %s%s%s; "
+			      "give a capture, plain or gzip",
+			      (long long)gztell(r->gz), text, gz ? "; " : "", gz ? gz : "");
+		fclose(r->file);
+		return rc;
+	}
+	type = pcap_datalink(r->pcap);
+	if (type != DLT_EN10MB) {
+		const char *name = pcap_datalink_val_to_name(type);
+
+		rc = kbp_fail(err, -EPROTONOSUPPORT, r->step,
+			      "its link type is %s (%d), only Ethernet (EN10MB, 1) can be replayed: capture on the "
+			      "interface itself, not on \"any\"",
+			      name ? name : "unknown", type);
+		pcap_close(r->pcap);
+		return rc;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- one frame */
+
+static bool any_set(const uint8_t *p, size_t n)
+{
+	while (n--)
+		if (*p++)
+			return true;
+	return false;
+}
+
+/* Addresses for this wire. True when the frame was meant for another unicast receiver. */
+static bool readdress(struct reader *r, struct kbp_udp_layout *l, struct kbp_datagram *d)
+{
+	const struct kbp_capture_opts *o = r->opts;
+	const struct kbp_addr *to = l->ipv6 ? &o->to_ip6 : &o->to_ip4;
+	const struct kbp_addr *from = l->ipv6 ? &o->from_ip6 : &o->from_ip4;
+	size_t ip_len = l->ipv6 ? 16 : 4;
+	uint8_t *src = r->frame + l->ip + (l->ipv6 ? 8 : 12), *dst = src + ip_len;
+	bool changed = false;
+
+	if (any_set(o->from_mac, 6))
+		memcpy(r->frame + 6, o->from_mac, 6);
+	if ((o->flags & KBP_CAPTURE_SOURCE) && from->family)
+		memcpy(src, from->bytes, ip_len);
+	if (kbp_addr_is_multicast(&d->dst)) {
+		kbp_group_mac(&d->dst, r->frame);
+		return false;
+	}
+	if (any_set(o->to_mac, 6) && memcmp(r->frame, o->to_mac, 6)) {
+		memcpy(r->frame, o->to_mac, 6);
+		changed = true;
+	}
+	if (to->family && memcmp(dst, to->bytes, ip_len)) {
+		memcpy(dst, to->bytes, ip_len);
+		d->dst = *to;
+		changed = true;
+	}
+	return changed;
+}
+
+static void skip(struct kbp_capture_report *rep, enum kbp_parse why)
+{
+	switch (why) {
+	case KBP_PARSE_NOT_IP:
+		rep->skipped_not_ip++;
+		break;
+	case KBP_PARSE_NOT_UDP:
+		rep->skipped_not_udp++;
+		break;
+	case KBP_PARSE_FRAGMENT:
+		rep->skipped_fragment++;
+		break;
+	case KBP_PARSE_TRUNCATED:
+		rep->skipped_truncated++;
+		break;
+	default:
+		rep->skipped_malformed++;
+		break;
+	}
+}
+
+/* When the frame is due. A stamp that goes back is counted, and the frame is due with its
+ * predecessor. */
+static uint64_t due(struct reader *r, const struct pcap_pkthdr *h)
+{
+	struct kbp_capture_report *rep = r->report;
+	/* with nanosecond precision tv_usec holds nanoseconds */
+	uint64_t ns = (uint64_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
+
+	if (!rep->frames) {
+		r->first_ns = r->last_ns = ns;
+	} else if (ns < r->last_ns) {
+		if (!rep->out_of_order++)
+			rep->first_out_of_order = r->place;
+		if (r->last_ns - ns > rep->backwards_max_ns)
+			rep->backwards_max_ns = r->last_ns - ns;
+	} else {
+		if (ns - r->last_ns > rep->gap_max_ns) {
+			rep->gap_max_ns = ns - r->last_ns;
+			rep->gap_max = r->place;
+		}
+		r->last_ns = ns;
+	}
+	return r->last_ns - r->first_ns;
+}
+
+static int frame_add(struct reader *r, const struct pcap_pkthdr *h, const uint8_t *bytes)
+{
+	struct kbp_capture_report *rep = r->report;
+	struct kbp_udp_layout l;
+	struct kbp_datagram d;
+	enum kbp_parse parse;
+	uint32_t len = h->caplen, payload_at;
+	uint64_t at_ns;
+	int flow;
+
+	parse = kbp_datagram_parse(bytes, len, false, &d);
+	if (parse == KBP_PARSE_OK) {
+		kbp_udp_locate(bytes, &d, &l);
+		payload_at = (uint32_t)((const uint8_t *)d.payload - bytes);
+		if (l.ip_end > len)
+			parse = KBP_PARSE_TRUNCATED;
+	}
+	if (parse != KBP_PARSE_OK) {
+		skip(rep, parse);
+		return 0;
+	}
+	/* What switches append, or the FCS, is no part of what a sender sends, and may not fit the
+	 * MTU. */
+	if (len > l.ip_end && len > ETH_LEN_MIN) {
+		len = l.ip_end > ETH_LEN_MIN ? l.ip_end : ETH_LEN_MIN;
+		rep->trailers++;
+	}
+	if (len > r->frame_room) {
+		uint8_t *p = realloc(r->frame, len);
+
+		if (!p)
+			return -ENOMEM;
+		r->frame = p;
+		r->frame_room = len;
+	}
+	memcpy(r->frame, bytes, len);
+	if (kbp_udp_mend(r->frame, &l))
+		rep->mended++;
+	if (readdress(r, &l, &d))
+		rep->readdressed++;
+	kbp_udp_mend(r->frame, &l);
+	if (d.vlan)
+		rep->tagged++;
+	at_ns = due(r, h);
+	rep->frames++;
+	flow = kbp_builder_flow(&r->builder, &d.dst, d.dst_port, d.vlan);
+	if (flow < 0)
+		return flow;
+	return kbp_builder_add(&r->builder, r->frame, len, payload_at, d.len, (uint32_t)flow, at_ns);
+}
+
+/* ---------------------------------------------------------------- the whole file */
+
+static void damaged(struct reader *r, const char *text)
+{
+	struct kbp_capture_report *rep = r->report;
+	const char *gz = gz_complaint(r);
+
+	rep->damage = r->place;
+	snprintf(rep->damage_text, sizeof(rep->damage_text), "%s%s%s", text ? text : "",
+		 text && gz ? "; " : "", gz ? gz : "");
+}
+
+static int frames_read(struct reader *r, struct kbp_error *err)
+{
+	struct pcap_pkthdr *h;
+	const uint8_t *bytes;
+	int rc;
+
+	for (;;) {
+		r->place.record++;
+		r->place.offset = (uint64_t)gztell(r->gz);
+		rc = pcap_next_ex(r->pcap, &h, &bytes);
+		if (rc != 1)
+			break;
+		r->report->records++;
+		rc = frame_add(r, h, bytes);
+		if (rc)
+			return kbp_fail(
+				err, rc, r->step,
+				rc == -E2BIG ?
+					"record %llu at byte %llu is one frame or flow too many (at most 65535 flows): "
+					"split the capture" :
+					"no memory for record %llu at byte %llu: split the capture",
+				(unsigned long long)r->place.record,
+				(unsigned long long)r->place.offset);
+	}
+	if (rc == PCAP_ERROR)
+		damaged(r, pcap_geterr(r->pcap));
+	else if (gz_complaint(r))
+		damaged(r, NULL);
+	return 0;
+}
+
+static int nothing_to_replay(struct reader *r, struct kbp_error *err)
+{
+	const struct kbp_capture_report *rep = r->report;
+
+	if (rep->damage.record)
+		return kbp_fail(
+			err, -ENODATA, r->step,
+			"nothing to replay: none of %llu whole records is a UDP datagram, and record %llu at "
+			"byte %llu is damaged: %s",
+			(unsigned long long)rep->records, (unsigned long long)rep->damage.record,
+			(unsigned long long)rep->damage.offset, rep->damage_text);
+	if (!rep->records)
+		return kbp_fail(err, -ENODATA, r->step,
+				"nothing to replay: the capture holds no packets");
+	return kbp_fail(
+		err, -ENODATA, r->step,
+		"nothing to replay: of %llu records %llu are not IP, %llu not UDP, %llu fragments, %llu cut short "
+		"by the snapshot length, %llu malformed; give a capture with whole UDP datagrams",
+		(unsigned long long)rep->records, (unsigned long long)rep->skipped_not_ip,
+		(unsigned long long)rep->skipped_not_udp, (unsigned long long)rep->skipped_fragment,
+		(unsigned long long)rep->skipped_truncated,
+		(unsigned long long)rep->skipped_malformed);
+}
+
+int kbp_schedule_from_capture(const char *path, const struct kbp_capture_opts *opts,
+			      const struct kbp_timing *timing, struct kbp_schedule **s,
+			      struct kbp_capture_report *report, struct kbp_error *err)
+{
+	struct kbp_capture_report own = { 0 };
+	struct reader r = { .path = path, .opts = opts, .report = report ? report : &own };
+	int rc;
+
+	*s = NULL;
+	memset(r.report, 0, sizeof(*r.report));
+	snprintf(r.step, sizeof(r.step), "read capture %s", path);
+	if (opts->size != sizeof(*opts))
+		return kbp_fail(
+			err, -EINVAL, r.step,
+			"opts->size is not sizeof(struct kbp_capture_opts): set it, or rebuild the program");
+	rc = kbp_timing_check(timing, err);
+	if (!rc)
+		rc = capture_open(&r, err);
+	if (rc)
+		return rc;
+	rc = frames_read(&r, err);
+	pcap_close(r.pcap);
+	if (!rc && !r.builder.n_frames)
+		rc = nothing_to_replay(&r, err);
+	if (!rc)
+		rc = kbp_builder_finish(&r.builder, timing, s, err);
+	kbp_builder_free(&r.builder);
+	free(r.frame);
+	return rc;
+}

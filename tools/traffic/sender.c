@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The open-loop sender. It sends through a raw packet socket, so that the same frames, made by the
+ * same code, reach every backend that is compared.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+
+#include "lib/internal.h"
+#include "tools/clock/tsc.h"
+#include "tools/traffic/schedule.h"
+
+#define RETRIES_DEFAULT 1000u
+#define START_DELAY_NS 1000000u
+#define SNDBUF_BYTES (4 << 20)
+
+struct kbp_sender {
+	const struct kbp_schedule *sched;
+	struct kbp_sender_opts opts;
+	char ifname[IFNAMSIZ];
+	struct kbp_tsc tsc;
+	int fd;
+	bool locked;
+};
+
+/* ---------------------------------------------------------------- open, close */
+
+static int flags_read(int fd, const char *ifname, short *flags)
+{
+	struct ifreq req = { 0 };
+
+	memcpy(req.ifr_name, ifname, IFNAMSIZ);
+	if (ioctl(fd, SIOCGIFFLAGS, &req))
+		return -errno;
+	*flags = req.ifr_flags;
+	return 0;
+}
+
+static int interface_check(struct kbp_sender *snd, const char *step, struct kbp_error *err)
+{
+	const struct kbp_schedule *s = snd->sched;
+	struct ifreq req = { 0 };
+	short flags = 0;
+	int rc;
+
+	rc = flags_read(snd->fd, snd->ifname, &flags);
+	if (rc)
+		return kbp_fail(err, rc, step, "%s: see `ip link` in this network namespace",
+				strerror(-rc));
+	if (!(flags & IFF_UP) || !(flags & IFF_RUNNING))
+		return kbp_fail(err, -ENETDOWN, step,
+				"it is down%s: `ip link set %s up`, or mend the link",
+				flags & IFF_UP ? " (no carrier)" : "", snd->ifname);
+	memcpy(req.ifr_name, snd->ifname, IFNAMSIZ);
+	if (ioctl(snd->fd, SIOCGIFMTU, &req))
+		return kbp_fail(err, -errno, step, "its MTU cannot be read: %s", strerror(errno));
+	if ((int)s->mtu_min > req.ifr_mtu)
+		return kbp_fail(err, -EMSGSIZE, step,
+				"its MTU is %d, the longest frame of %u bytes needs %u: `ip link set %s mtu %u` here and "
+				"at the receiver, or send smaller frames",
+				req.ifr_mtu, s->len_max, s->mtu_min, snd->ifname, s->mtu_min);
+	return 0;
+}
+
+static int socket_open(struct kbp_sender *snd, const char *step, struct kbp_error *err)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET };
+	int size = SNDBUF_BYTES, one = 1;
+	char caps[64];
+
+	/* protocol 0: this socket receives nothing */
+	snd->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (snd->fd < 0 && (errno == EPERM || errno == EACCES))
+		return kbp_fail(err, -EPERM, step,
+				"raw packets need %s: run as root or give the program that capability",
+				kbp_missing_caps(1ull << CAP_NET_RAW, caps, sizeof(caps)));
+	if (snd->fd < 0)
+		return kbp_fail(err, -errno, step, "no packet socket: %s", strerror(errno));
+	to.sll_ifindex = (int)if_nametoindex(snd->ifname);
+	if (!to.sll_ifindex)
+		return kbp_fail(err, -ENODEV, step,
+				"no such interface: see `ip link` in this network namespace");
+	if (bind(snd->fd, (struct sockaddr *)&to, sizeof(to)))
+		return kbp_fail(err, -errno, step, "the packet socket cannot be bound to it: %s",
+				strerror(errno));
+	if (setsockopt(snd->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)))
+		return kbp_fail(err, -errno, step,
+				"PACKET_QDISC_BYPASS is refused: %s; a kernel of 3.14 or later has it",
+				strerror(errno));
+	if (setsockopt(snd->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(snd->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return 0;
+}
+
+static int memory_ready(struct kbp_sender *snd, const char *step, struct kbp_error *err)
+{
+	const struct kbp_schedule *s = snd->sched;
+
+	if (snd->opts.lock_memory) {
+		if (mlock(s, s->map_len))
+			return kbp_fail(
+				err, -ENOMEM, step,
+				"%zu bytes of frames cannot be locked in memory (%s): raise `ulimit -l`",
+				s->map_len, strerror(errno));
+		snd->locked = true;
+		return 0;
+	}
+	/* A child inherits the mapping without page tables: fault them in now rather than while
+	 * sending. Linux before 5.14 does not know this advice, and faults then. */
+	madvise((void *)(uintptr_t)s, s->map_len, MADV_POPULATE_READ);
+	return 0;
+}
+
+int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *opts,
+		    struct kbp_sender **out, struct kbp_error *err)
+{
+	struct kbp_sender *snd;
+	char step[96];
+	int rc;
+
+	*out = NULL;
+	snprintf(step, sizeof(step), "open the sender on %s",
+		 opts->ifname ? opts->ifname : "no interface");
+	if (opts->size != sizeof(*opts))
+		return kbp_fail(
+			err, -EINVAL, step,
+			"opts->size is not sizeof(struct kbp_sender_opts): set it, or rebuild the program");
+	if (!opts->ifname || !*opts->ifname || strlen(opts->ifname) >= IFNAMSIZ)
+		return kbp_fail(err, -ENODEV, step, "that is no interface name: see `ip link`");
+	if (opts->cpu < 0 || opts->cpu > CPU_SETSIZE)
+		return kbp_fail(err, -EINVAL, step, "there is no CPU %d: see `lscpu -e`",
+				opts->cpu - 1);
+	snd = calloc(1, sizeof(*snd));
+	if (!snd)
+		return kbp_fail(err, -ENOMEM, step, "no memory");
+	snd->sched = s;
+	snd->opts = *opts;
+	snd->fd = -1;
+	memcpy(snd->ifname, opts->ifname, strlen(opts->ifname));
+	if (!snd->opts.retries_max)
+		snd->opts.retries_max = RETRIES_DEFAULT;
+	rc = socket_open(snd, step, err);
+	if (!rc)
+		rc = interface_check(snd, step, err);
+	if (!rc)
+		rc = memory_ready(snd, step, err);
+	if (!rc && opts->tsc)
+		snd->tsc = *opts->tsc;
+	else if (!rc)
+		rc = kbp_tsc_calibrate(&snd->tsc, KBP_TSC_CALIBRATE_MS_MIN, err);
+	if (rc) {
+		kbp_sender_close(snd);
+		return rc;
+	}
+	*out = snd;
+	return 0;
+}
+
+void kbp_sender_close(struct kbp_sender *snd)
+{
+	if (!snd)
+		return;
+	if (snd->locked)
+		munlock(snd->sched, snd->sched->map_len);
+	if (snd->fd >= 0)
+		close(snd->fd);
+	free(snd);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static bool stopped(const struct kbp_sender *snd)
+{
+	return snd->opts.stop && __atomic_load_n(snd->opts.stop, __ATOMIC_RELAXED);
+}
+
+/* True at the frame's time, false when told to stop before. */
+static bool wait_until(const struct kbp_sender *snd, uint64_t due, uint64_t *now)
+{
+	while ((*now = kbp_tsc_now()) < due) {
+		if (stopped(snd))
+			return false;
+		kbp_tsc_relax();
+	}
+	return !stopped(snd);
+}
+
+/* Does the interface still carry frames? A driver without carrier drops them with ENOBUFS
+ * (__dev_direct_xmit, net/core/dev.c), just like one whose ring is full. */
+static int link_state(const struct kbp_sender *snd)
+{
+	short flags = 0;
+	int rc = flags_read(snd->fd, snd->ifname, &flags);
+
+	if (rc)
+		return rc;
+	return (flags & IFF_UP) && (flags & IFF_RUNNING) ? 0 : -ENETDOWN;
+}
+
+/* 0: sent; 1: given up, counted; -errno: the interface is of no use any more. */
+static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f,
+		      struct kbp_sender_result *r)
+{
+	const uint8_t *bytes = snd->sched->bytes + f->offset;
+	int e = 0;
+
+	for (uint32_t try = 0; try <= snd->opts.retries_max; try++) {
+		if (try) {
+			r->retries++;
+			if (stopped(snd))
+				break;
+		}
+		if (send(snd->fd, bytes, f->len, MSG_DONTWAIT) == (ssize_t)f->len)
+			return 0;
+		e = errno;
+		if (e == ENETDOWN || e == ENXIO || e == ENODEV)
+			return -e;
+		if (e != ENOBUFS && e != EAGAIN && e != EINTR)
+			break;
+	}
+	r->send_errors++;
+	if (!r->first_errno)
+		r->first_errno = e;
+	return link_state(snd);
+}
+
+static void late_count(const struct kbp_sender *snd, uint64_t late_ticks, struct kbp_sender_result *r)
+{
+	uint64_t ns = kbp_tsc_ns(&snd->tsc, late_ticks);
+
+	if (ns <= KBP_SENDER_LATE_NS)
+		return;
+	r->late++;
+	r->late_total_ns += ns;
+	if (ns > r->late_max_ns)
+		r->late_max_ns = ns;
+}
+
+static int play(struct kbp_sender *snd, struct kbp_sender_result *r)
+{
+	const struct kbp_schedule *s = snd->sched;
+	uint64_t *sent_ticks = snd->opts.sent_ticks, *flow_sent = snd->opts.flow_sent;
+	uint64_t i, now, at_ns, sent = 0;
+	int rc = 0;
+
+	for (i = 0; i < s->n_total && !rc; i++) {
+		const struct kbp_schedule_frame *f = &s->frames[kbp_schedule_at(s, i, &at_ns)];
+		uint64_t due = r->start_ticks + kbp_tsc_ticks(&snd->tsc, at_ns),
+			 errors = r->send_errors;
+
+		if (!wait_until(snd, due, &now))
+			break;
+		rc = frame_send(snd, f, r);
+		if (rc && r->send_errors == errors)
+			break; /* not counted: it is the first of the unsent */
+		if (r->send_errors != errors)
+			continue;
+		late_count(snd, now - due, r);
+		r->sent_bytes += f->len;
+		if (sent_ticks)
+			sent_ticks[i] = now;
+		if (flow_sent)
+			flow_sent[f->flow]++;
+		__atomic_store_n(&r->sent, ++sent, __ATOMIC_RELAXED);
+	}
+	r->unsent = s->n_total - sent - r->send_errors;
+	return rc;
+}
+
+static int pin(int cpu, cpu_set_t *before)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_getaffinity(0, sizeof(*before), before) || sched_setaffinity(0, sizeof(set), &set))
+		return -errno;
+	return 0;
+}
+
+int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *r, struct kbp_error *err)
+{
+	const struct kbp_sender_opts *o = &snd->opts;
+	struct kbp_error *e = &r->error;
+	uint64_t start;
+	cpu_set_t before;
+	char step[96];
+	int rc = 0;
+
+	memset(r, 0, sizeof(*r));
+	r->ticks_hz = snd->tsc.hz;
+	r->unsent = snd->sched->n_total;
+	snprintf(step, sizeof(step), "send on %s", snd->ifname);
+	if (o->cpu)
+		rc = pin(o->cpu - 1, &before);
+	if (rc) {
+		kbp_fail(e, rc, step, "the sender may not run on CPU %d (%s): see `taskset -p $$`",
+			 o->cpu - 1, strerror(-rc));
+		goto out;
+	}
+	if (o->sent_ticks)
+		memset(o->sent_ticks, 0, snd->sched->n_total * sizeof(*o->sent_ticks));
+	if (o->flow_sent)
+		memset(o->flow_sent, 0, snd->sched->n_flows * sizeof(*o->flow_sent));
+	start = o->start_ticks ? o->start_ticks :
+				 kbp_tsc_now() + kbp_tsc_ticks(&snd->tsc, START_DELAY_NS);
+	__atomic_store_n(&r->start_ticks, start, __ATOMIC_RELEASE);
+	rc = play(snd, r);
+	r->end_ticks = kbp_tsc_now();
+	if (rc)
+		kbp_fail(e, rc, step,
+			 "the interface went %s after %llu of %llu frames: bring it back and start again",
+			 rc == -ENETDOWN ? "down" : "away", (unsigned long long)r->sent,
+			 (unsigned long long)snd->sched->n_total);
+	if (o->cpu)
+		sched_setaffinity(0, sizeof(before), &before);
+out:
+	r->code = rc;
+	if (rc && err)
+		*err = *e;
+	return rc;
+}
