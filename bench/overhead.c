@@ -2,10 +2,10 @@
 /*
  * overhead.c - what does this library add to the loop you would write by hand?
  *
- * Every form of receiving and sending does the same work on the same rings, and the same stand-in for the
- * kernel moves the rings on between bursts. Run under callgrind, each measurement is dumped under the name
- * "compiler/backend/direction/form/burst/frames"; bench/overhead.py reads the dumps. Without valgrind it runs and
- * checks that all frames were handled, and measures nothing.
+ * Every form of receiving and sending does the same work on the same rings, and the same stand-in
+ * for the kernel moves the rings on between bursts. Run under callgrind, each measurement is dumped
+ * under the name "compiler/backend/direction/form/burst/frames"; bench/overhead.py reads the dumps.
+ * Without valgrind it runs and checks that all frames were handled, and measures nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,42 +112,42 @@ KBP_INLINE void array_send(struct kbp_txflow *t, struct kbp_queue *q, unsigned b
 
 /* ---------------------------------------------------------------- the forms */
 
-#define FORM(name, kernel, form)                                                     \
+#define FORM(name, kernel, form)                                                                     \
 	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                            \
-		struct seen *s = &b->seen;                                           \
-                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                              \
-			kernel;                                                      \
-			form;                                                        \
-		}                                                                    \
+	{                                                                                            \
+		struct seen *s = &b->seen;                                                           \
+                                                                                                     \
+		for (unsigned i = 0; i < bursts; i++) {                                              \
+			kernel;                                                                      \
+			form;                                                                        \
+		}                                                                                    \
 	}
 
 /* A handle made once, outside the loop, as a program does. */
-#define FORM_RX(name, kernel, queue, make)                                           \
+#define FORM_RX(name, kernel, queue, make)                                                           \
 	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                            \
-		struct kbp_queue *q = queue;                                         \
-		struct kbp_rx rx = make;                                             \
-		struct seen *s = &b->seen;                                           \
-                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                              \
-			kernel;                                                      \
-			kbp_rx_each(rx, burst, each_look, s);                        \
-		}                                                                    \
+	{                                                                                            \
+		struct kbp_queue *q = queue;                                                         \
+		struct kbp_rx rx = make;                                                             \
+		struct seen *s = &b->seen;                                                           \
+                                                                                                     \
+		for (unsigned i = 0; i < bursts; i++) {                                              \
+			kernel;                                                                      \
+			kbp_rx_each(rx, burst, each_look, s);                                        \
+		}                                                                                    \
 	}
 
-#define FORM_TX(name, kernel, flow, make)                                            \
+#define FORM_TX(name, kernel, flow, make)                                                            \
 	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                            \
-		struct kbp_txflow *t = flow;                                         \
-		struct kbp_tx tx = make;                                             \
-		struct seen *s = &b->seen;                                           \
-                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                              \
-			kbp_tx_each(tx, burst, each_write, s);                       \
-			kernel;                                                      \
-		}                                                                    \
+	{                                                                                            \
+		struct kbp_txflow *t = flow;                                                         \
+		struct kbp_tx tx = make;                                                             \
+		struct seen *s = &b->seen;                                                           \
+                                                                                                     \
+		for (unsigned i = 0; i < bursts; i++) {                                              \
+			kbp_tx_each(tx, burst, each_write, s);                                       \
+			kernel;                                                                      \
+		}                                                                                    \
 	}
 
 #define RX_KERNEL kernel_receives(&b->rings, burst)
@@ -217,22 +217,22 @@ static void flow_fill(struct kbp_txflow *t, struct kbp_queue *q)
 	t->udp_sum = kbp_csum_fold(kbp_csum_add(t->hdr + 26, 12, 0x1100));
 }
 
-#define RING_PLAIN(name, memory, entries)                                            \
-	(struct kbp_axdp_ring)                                                       \
-	{                                                                            \
-		.prod = &b->rings.name.prod, .cons = &b->rings.name.cons,            \
-		.flags = &b->rings.name.flags, .slots = b->rings.memory,             \
-		.mask = (entries)-1, .size = (entries),                              \
+#define RING_PLAIN(name, memory, entries)                                                     \
+	(struct kbp_axdp_ring)                                                                \
+	{                                                                                     \
+		.prod = &b->rings.name.prod, .cons = &b->rings.name.cons,                     \
+		.flags = &b->rings.name.flags, .slots = b->rings.memory, .mask = (entries)-1, \
+		.size = (entries),                                                            \
 	}
 
-#define RING_RAW(raw, name, memory, entries)                                         \
-	do {                                                                         \
-		(raw).producer = &b->rings.name.prod;                                \
-		(raw).consumer = &b->rings.name.cons;                                \
-		(raw).flags = &b->rings.name.flags;                                  \
-		(raw).ring = b->rings.memory;                                        \
-		(raw).mask = (entries)-1;                                            \
-		(raw).size = (entries);                                              \
+#define RING_RAW(raw, name, memory, entries)          \
+	do {                                          \
+		(raw).producer = &b->rings.name.prod; \
+		(raw).consumer = &b->rings.name.cons; \
+		(raw).flags = &b->rings.name.flags;   \
+		(raw).ring = b->rings.memory;         \
+		(raw).mask = (entries)-1;             \
+		(raw).size = (entries);               \
 	} while (0)
 
 /* All rings empty; every TX buffer free; the RX ring's descriptors written once and for all. */
@@ -244,7 +244,7 @@ static void rings_reset(struct bench *b)
 	for (uint32_t i = 0; i < RING; i++)
 		b->rings.rx_desc[i] = (struct xdp_desc){ .addr = i * CHUNK + 256, .len = 60 };
 	for (uint32_t i = 0; i < TX_BUFFERS; i++)
-		b->free[i] = b->free[TX_BUFFERS + i] = (RING + i) * CHUNK;
+		b->free[i] = b->free[TX_BUFFERS + i] = (uint64_t)(RING + i) * CHUNK;
 	memset(&b->axdp, 0, sizeof(b->axdp));
 	x->rx = RING_PLAIN(rx, rx_desc, RING);
 	x->fill = RING_PLAIN(fill, fill_addr, 2 * RING);
@@ -257,7 +257,7 @@ static void rings_reset(struct bench *b)
 	x->n_tx = TX_BUFFERS;
 	x->chunk = CHUNK;
 	x->rx_bytes = (uint64_t)RING * CHUNK;
-	x->tx_end = x->rx_bytes + TX_BUFFERS * CHUNK;
+	x->tx_end = x->rx_bytes + (uint64_t)TX_BUFFERS * CHUNK;
 	x->q.rx_count = &b->rx_count;
 	x->q.tx_count = &b->tx_count;
 	x->q.hold_max = 256;
@@ -289,7 +289,8 @@ static int sock_open(struct bench *b)
 	struct kbp_port *port;
 
 	po.flags = KBP_PORT_NO_MONITOR | KBP_PORT_NO_HUGEPAGES;
-	if (kbp_flow_parse("127.0.0.1:40404", &flow, &err) || kbp_port_open("socket", "lo", &po, &port, &err) ||
+	if (kbp_flow_parse("127.0.0.1:40404", &flow, &err) ||
+	    kbp_port_open("socket", "lo", &po, &port, &err) ||
 	    kbp_queue_open(port, &qo, &b->sock, &err) || kbp_flow_add(b->sock, &flow, NULL, &err) ||
 	    kbp_txflow_open(b->sock, &flow, &b->sock_flow, &err)) {
 		fprintf(stderr, "overhead: %s: %s\n", err.step, err.hint);
@@ -312,8 +313,10 @@ static int measure(struct bench *b, unsigned form, unsigned burst, unsigned fram
 	CALLGRIND_ZERO_STATS;
 	forms[form].run(b, burst, frames / burst);
 	CALLGRIND_DUMP_STATS_AT(name);
-	if (forms[form].counts && b->seen.bytes != (uint64_t)frames * (strstr(name, "/rx/") ? 60 : PAYLOAD)) {
-		fprintf(stderr, "overhead: %s: the handler saw %llu bytes\n", name, (unsigned long long)b->seen.bytes);
+	if (forms[form].counts &&
+	    b->seen.bytes != (uint64_t)frames * (strstr(name, "/rx/") ? 60 : PAYLOAD)) {
+		fprintf(stderr, "overhead: %s: the handler saw %llu bytes\n", name,
+			(unsigned long long)b->seen.bytes);
 		return -1;
 	}
 	return 0;
@@ -336,7 +339,8 @@ int main(void)
 	for (unsigned form = 0; form < KBP_ARRAY_SIZE(forms); form++)
 		for (unsigned i = 0; i < KBP_ARRAY_SIZE(bursts); i++)
 			/* once to settle lazy binding, then N and 2N frames */
-			if (measure(b, form, bursts[i], TX_BUFFERS) || measure(b, form, bursts[i], FRAMES) ||
+			if (measure(b, form, bursts[i], TX_BUFFERS) ||
+			    measure(b, form, bursts[i], FRAMES) ||
 			    measure(b, form, bursts[i], 2 * FRAMES))
 				return 1;
 	free(umem);

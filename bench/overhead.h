@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* overhead.h - what the forms (overhead.c) and the stand-in for the kernel (overhead_kernel.c) share. */
+/* overhead.h - what the forms (overhead.c) and the stand-in for the kernel (overhead_kernel.c)
+ * share. */
 #ifndef KBP_BENCH_OVERHEAD_H
 #define KBP_BENCH_OVERHEAD_H
 
@@ -23,16 +24,19 @@ struct plain_rings {
 	uint64_t fill_addr[2 * RING], comp_addr[RING];
 };
 
-/* What every handler does with a frame: its first 8 bytes and its length. Memory, not registers: a program
- * keeps its state somewhere. Apart, so that no compiler adds both at once in one form and not in the other. */
+/* What every handler does with a frame: its first 8 bytes and its length. Memory, not registers: a
+ * program keeps its state somewhere. Apart, so that no compiler adds both at once in one form and
+ * not in the other. */
 struct seen {
 	uint64_t bytes;
 	uint64_t apart;
-	uint16_t payload; /* to send; a message's length is not known when the program is compiled */
+	uint16_t payload; /* to send; a message's length is not known when the program is
+			   * compiled */
 	uint64_t words;
 };
 
-/* overhead_kernel.c: in a translation unit of its own, so that every form pays the same opaque call. */
+/* overhead_kernel.c: in a translation unit of its own, so that every form pays the same opaque
+ * call. */
 void kernel_receives(struct plain_rings *r, uint32_t n);
 void kernel_sends(struct plain_rings *r, uint32_t n);
 

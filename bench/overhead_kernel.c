@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * overhead_kernel.c - plays the kernel, in the same way for every form: AF_XDP rings on plain memory move on
- * by a burst, recvmmsg and sendmmsg accept everything at once.
+ * overhead_kernel.c - plays the kernel, in the same way for every form: AF_XDP rings on plain
+ * memory move on by a burst, recvmmsg and sendmmsg accept everything at once.
  */
 #include <stdint.h>
 #include <sys/socket.h>
@@ -30,6 +30,7 @@ void kernel_sends(struct plain_rings *r, uint32_t n)
 }
 
 /* These two take the place of the C library's in this program. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's begin with __ */
 int recvmmsg(int fd, struct mmsghdr *msg, unsigned int n, int flags, struct timespec *timeout)
 {
 	(void)fd;
@@ -44,6 +45,7 @@ int recvmmsg(int fd, struct mmsghdr *msg, unsigned int n, int flags, struct time
 	return (int)n;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int sendmmsg(int fd, struct mmsghdr *msg, unsigned int n, int flags)
 {
 	(void)fd;

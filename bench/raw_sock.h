@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * raw_sock.h - recvmmsg and sendmmsg by hand: message arrays that persist, source addresses kept usable,
- * truncated datagrams passed over, frames and system calls counted.
+ * raw_sock.h - recvmmsg and sendmmsg by hand: message arrays that persist, source addresses kept
+ * usable, truncated datagrams passed over, frames and system calls counted.
  */
 #ifndef KBP_BENCH_RAW_SOCK_H
 #define KBP_BENCH_RAW_SOCK_H
@@ -70,7 +70,8 @@ static __attribute__((noinline)) unsigned raw_sock_tx_rest(struct raw_sock *s, u
 	return done;
 }
 
-KBP_INLINE unsigned raw_sock_tx(struct raw_sock *s, unsigned n, uint32_t (*fn)(uint8_t *payload, void *arg), void *arg)
+KBP_INLINE unsigned raw_sock_tx(struct raw_sock *s, unsigned n,
+				uint32_t (*fn)(uint8_t *payload, void *arg), void *arg)
 {
 	int sent;
 

@@ -64,8 +64,10 @@ KBP_INLINE void raw_xsk_complete(struct raw_xsk *x)
 		xsk_ring_cons__release(&x->comp, n);
 }
 
-/* Send a burst to one destination: header copied, payload written, lengths and checksums filled in. */
-KBP_INLINE unsigned raw_xsk_tx(struct raw_xsk *x, const struct kbp_txflow *t, unsigned n, raw_tx_fn fn, void *arg)
+/* Send a burst to one destination: header copied, payload written, lengths and checksums filled
+ * in. */
+KBP_INLINE unsigned raw_xsk_tx(struct raw_xsk *x, const struct kbp_txflow *t, unsigned n,
+			       raw_tx_fn fn, void *arg)
 {
 	uint32_t to = 0;
 
@@ -81,7 +83,8 @@ KBP_INLINE unsigned raw_xsk_tx(struct raw_xsk *x, const struct kbp_txflow *t, un
 	}
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t addr = x->free[--x->n_free];
-		uint8_t *frame = (uint8_t *)xsk_umem__get_data(x->umem, addr), *payload = frame + t->hdr_len;
+		uint8_t *frame = (uint8_t *)xsk_umem__get_data(x->umem, addr),
+			*payload = frame + t->hdr_len;
 		struct xdp_desc *d = xsk_ring_prod__tx_desc(&x->tx, to++);
 		uint32_t len;
 

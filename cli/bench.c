@@ -105,9 +105,21 @@ static int read_options(struct given *g)
 	return rc;
 }
 
+/* "generator: the feed's shape: itch (default), pitch ..." */
+static void profiles_list(char *buf, size_t size)
+{
+	const struct kbp_generator_profile *p;
+	size_t at = (size_t)snprintf(buf, size, "generator: the feed's shape:");
+
+	for (unsigned i = 0; at < size && (p = kbp_generator_profile(i)) != NULL; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s %s%s", i ? "," : "", p->name,
+				       i ? "" : " (default)");
+}
+
 static int parse(struct given *g, int argc, char **argv)
 {
 	struct kbp_bench_opts *o = &g->o;
+	char profiles[160];
 	const struct cli_option options[] = {
 		{ "lab", NULL, "on a lab made for this run (the default without --rx and --tx)",
 		  CLI_FLAG, &g->lab, 0, 0 },
@@ -118,14 +130,15 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "tx-netns", "NAME", "network namespace of --tx", CLI_TEXT, &o->tx_netns, 0, 0 },
 		{ "backend", "LIST", "like socket,af_xdp (default: every one that works here)",
 		  CLI_TEXT, &o->backends, 0, 0 },
-		{ "mode", "MODE", "af_xdp: auto, zerocopy, copy or generic", CLI_TEXT, &g->mode, 0,
-		  0 },
-		{ "strict", NULL, "refuse a lesser mode instead of reporting it", CLI_FLAG,
+		{ "mode", "MODE", "af_xdp: auto (default), zerocopy, copy or generic", CLI_TEXT,
+		  &g->mode, 0, 0 },
+		{ "strict", NULL, "refuse a lesser mode (default: take it and report it)", CLI_FLAG,
 		  &o->strict, 0, 0 },
 		{ "pcap", "FILE", "replay a capture (pcap, pcapng, gzip)", CLI_TEXT, &o->capture, 0,
 		  0 },
-		{ "profile", "NAME", "generator: the feed's shape", CLI_TEXT, &o->profile, 0, 0 },
-		{ "size", "BYTES", "generator: every frame so long (default: the feed's sizes)",
+		{ "profile", "NAME", profiles, CLI_TEXT, &o->profile, 0, 0 },
+		{ "size", "BYTES",
+		  "generator: every frame so long, 60 to 65535 (default: the feed's sizes)",
 		  CLI_U32, &g->size, 60, 65535 },
 		{ "flows", "N", "generator: groups to spread over (default 1)", CLI_U32, &g->flows,
 		  1, 65535 },
@@ -159,11 +172,14 @@ static int parse(struct given *g, int argc, char **argv)
 		"bench [--lab | --rx IF --tx IF] [OPTION]...",
 		"Sends the same frames at the same times to every backend, in rounds that rotate the order\n"
 		"and restart the receiver, and shows what each delivers, loses and costs. Latency is\n"
-		"one-way: from the intended send time to the moment the program holds the pointer.\n"
+		"one-way: from the intended send time to the moment the program holds the pointer; gap is\n"
+		"P99 - P50. The mode stands with how it is known: claimed by the driver, bound (the kernel\n"
+		"accepted it), or proven by a received frame.\n"
 		"Exit status 1 when something does not add up: see the findings below the table.",
 		options, sizeof(options) / sizeof(options[0])
 	};
 
+	profiles_list(profiles, sizeof(profiles));
 	return cli_parse(&usage, argc, argv, NULL, 0);
 }
 
@@ -181,166 +197,7 @@ static bool progress(const struct kbp_bench_progress *p, void *arg)
 	return !stop;
 }
 
-/* ---------------------------------------------------------------- table */
-
-static const char *fact(const struct kbp_results *res, const char *name)
-{
-	const char *v = kbp_results_fact(res, name);
-
-	return v ? v : "unknown";
-}
-
-/* "xdp_rx_ring_full 120, ..." */
-static void drops_text(const struct kbp_result_run *r, char *buf, size_t size)
-{
-	size_t at = 0;
-
-	snprintf(buf, size, "none");
-	for (uint32_t i = 0; i < r->n_drops && at < size; i++)
-		at += (size_t)snprintf(buf + at, size - at, "%s%s %llu", i ? ", " : "",
-				       r->drop[i].name, (unsigned long long)r->drop[i].value);
-}
-
-static void print_head(const struct kbp_results *res)
-{
-	const char *rt = fact(res, "sched_rt_runtime_us"), *rate = fact(res, "rate_pps");
-	bool rated = strcmp(rate, "0") != 0;
-	bool fifo = !strcmp(fact(res, "fifo_rx"), "true");
-	const char *what = kbp_results_fact(res, "capture");
-
-	printf("latency: one way, from intended send time to the program holding the pointer; us\n");
-	printf("frames:  %s, %s timing%s%s%s, %s for each backend in %s rounds that take turns\n",
-	       what ? what : fact(res, "profile"), fact(res, "timing"), rated ? ", " : "",
-	       rated ? rate : "", rated ? " a second" : "", fact(res, "frames"), fact(res, "rounds"));
-	printf("clock:   TSC, %.1f MHz, quantum %s ns\n", strtod(fact(res, "tsc_hz"), NULL) / 1e6,
-	       fact(res, "tsc_quantum_ns"));
-	printf("CPUs:    receiver %s, sender %s, %s%s\n\n", fact(res, "cpu_rx"),
-	       fact(res, "cpu_tx"), fifo ? "receiver SCHED_FIFO" : "normal scheduling",
-	       !fifo		? "" :
-	       strcmp(rt, "-1") ? "; RT throttling is on and stalls a spinner 50 ms a second "
-				  "(sched_rt_runtime_us)" :
-				  "; RT throttling is off");
-}
-
-static double us(uint32_t ns)
-{
-	return ns / 1e3;
-}
-
-/* Devices of one class: real, virtual or emulated. They are never ranked against each other. */
-static void print_block(const struct kbp_results *res, const char *title, bool virtual_device,
-			bool emulated)
-{
-	int width = 5, n = 0;
-	char drops[1024];
-
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		const struct kbp_result_run *r = &res->run[i];
-
-		if (r->virtual_device != virtual_device || r->emulated != emulated)
-			continue;
-		drops_text(r, drops, sizeof(drops));
-		width = (int)strlen(drops) > width ? (int)strlen(drops) : width;
-		n++;
-	}
-	if (!n)
-		return;
-	printf("%s\n%s%-9s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
-	       "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.", "P50",
-	       "P90", "P99", "P99.9", "max", "gap", cli_plain());
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		const struct kbp_result_run *r = &res->run[i];
-		const struct kbp_latency *l = &r->latency;
-		char mode[40];
-
-		if (r->virtual_device != virtual_device || r->emulated != emulated)
-			continue;
-		drops_text(r, drops, sizeof(drops));
-		snprintf(mode, sizeof(mode), "%s (%s)", r->mode, r->proof);
-		printf("%-9s %-18s %9llu %9llu  %-*s %9llu", r->backend, mode,
-		       (unsigned long long)r->sent, (unsigned long long)r->delivered, width, drops,
-		       (unsigned long long)r->unattributed);
-		if (l->samples)
-			printf(" %9.2f %9.2f %9.2f %9.2f %10.2f %9.2f\n", us(l->p50_ns),
-			       us(l->p90_ns), us(l->p99_ns), us(l->p999_ns), us(l->max_ns),
-			       us(l->gap_ns));
-		else
-			printf(" %9s %9s %9s %9s %10s %9s\n", "-", "-", "-", "-", "-", "-");
-	}
-	printf("\n");
-}
-
-static const struct kbp_result_run *run_of(const struct kbp_results *res, const char *backend)
-{
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		if (!strcmp(res->run[i].backend, backend) && res->run[i].latency.samples)
-			return &res->run[i];
-	}
-	return NULL;
-}
-
-static bool sent_late(const struct kbp_result_run *r)
-{
-	return r->late > r->sent / 100;
-}
-
-static void print_ratios(const struct kbp_results *res)
-{
-	const struct kbp_result_run *base = run_of(res, "socket");
-
-	for (uint32_t i = 0; base && i < res->n_runs; i++) {
-		const struct kbp_result_run *r = &res->run[i];
-
-		if (r == base || !r->latency.samples || !base->latency.p50_ns ||
-		    r->emulated != base->emulated || r->virtual_device != base->virtual_device)
-			continue;
-		printf("median:  %s is %.3g times the spinning UDP socket's (%.2f / %.2f us, same interleaved "
-		       "run)%s\n",
-		       r->backend, (double)r->latency.p50_ns / base->latency.p50_ns,
-		       us(r->latency.p50_ns), us(base->latency.p50_ns),
-		       sent_late(r) || sent_late(base) ? "; the sender was late, see below" : "");
-	}
-}
-
-static void print_rest(const struct kbp_results *res)
-{
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		const struct kbp_result_run *r = &res->run[i];
-
-		printf("%s: digest %s, %s; %llu sent late (> %s ns); %llu samples, warm-up left out",
-		       r->backend, r->digest,
-		       !strcmp(r->digest, r->digest_expected) ? "as sent" : "not as sent",
-		       (unsigned long long)r->late, fact(res, "late_after_ns"),
-		       (unsigned long long)r->latency.samples);
-		if (r->ambiguous)
-			printf("; %llu frames not timed: equal payloads around a loss",
-			       (unsigned long long)r->ambiguous);
-		printf("\n");
-		if (r->note[0])
-			printf("%s: %s\n", r->backend, r->note);
-		for (uint32_t k = 0; k < r->n_causes; k++)
-			printf("%s: cause %s %llu (explains drops, not added up)\n", r->backend,
-			       r->cause[k].name, (unsigned long long)r->cause[k].value);
-	}
-	print_ratios(res);
-	for (uint32_t i = 0; i < res->n_findings; i++) {
-		const struct kbp_finding *f = &res->finding[i];
-
-		printf("%s: %s%s%s\n", f->note ? "note" : "FINDING", f->backend,
-		       f->backend[0] ? ": " : "", f->text);
-	}
-}
-
-static void print_table(const struct kbp_results *res)
-{
-	print_head(res);
-	print_block(res, "real devices", false, false);
-	print_block(res, "virtual devices (veth, virtio, tap): not to be compared with real ones",
-		    true, false);
-	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
-	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
-	print_rest(res);
-}
+/* ---------------------------------------------------------------- the command */
 
 static int print_json(const struct kbp_results *res)
 {
@@ -353,37 +210,51 @@ static int print_json(const struct kbp_results *res)
 	return CLI_OK;
 }
 
+static void signals_set(void)
+{
+	struct sigaction on = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	sigaction(SIGHUP, &on, NULL);
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our output may leave: the lab is taken down
+				   * anyway */
+	signal(SIGCHLD, SIG_DFL); /* ignored by some parents, and then no child can be waited for */
+}
+
 int cmd_bench(int argc, char **argv)
 {
 	struct given g = { .o = KBP_BENCH_OPTS_INIT,
 			   .rate = NOT_GIVEN,
 			   .cpu_rx = NOT_GIVEN,
 			   .cpu_tx = NOT_GIVEN };
-	struct sigaction on = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	struct kbp_results *res;
 	struct kbp_error err;
-	int rc = parse(&g, argc, argv);
+	int rc = parse(&g, argc, argv), failed;
 
 	if (rc)
 		return rc == -2 ? CLI_OK : CLI_ERROR;
 	rc = read_options(&g);
 	if (rc)
 		return rc;
-	sigaction(SIGINT, &on, NULL);
-	sigaction(SIGTERM, &on, NULL);
-	sigaction(SIGHUP, &on, NULL);
-	if (kbp_bench_run(&g.o, progress, NULL, &res, &err))
+	signals_set();
+	failed = kbp_bench_run(&g.o, progress, NULL, &res, &err);
+	if (!res)
 		return cli_fail(&err);
 	cli_progress_end();
 	rc = CLI_OK;
 	if (g.json)
 		rc = print_json(res);
 	else
-		print_table(res);
+		cli_bench_table(res);
 	for (uint32_t i = 0; i < res->n_findings && rc == CLI_OK; i++) {
 		if (!res->finding[i].note)
 			rc = CLI_FINDINGS;
 	}
 	kbp_results_free(res);
+	if (failed) { /* measured and shown, but not written */
+		fflush(stdout);
+		return cli_fail(&err);
+	}
 	return rc;
 }

@@ -128,19 +128,12 @@ static int option_number(const struct cli_option *o, const char *command, const 
 
 static int option_take(const struct cli_option *o, const char *command, const char *value)
 {
-	struct cli_list *list = o->to;
-
 	switch (o->type) {
 	case CLI_FLAG:
 		*(bool *)o->to = true;
 		return CLI_OK;
 	case CLI_TEXT:
 		*(const char **)o->to = value;
-		return CLI_OK;
-	case CLI_LIST:
-		if (list->n == sizeof(list->item) / sizeof(list->item[0]))
-			return cli_misuse(command, "--%s: given too often", o->name);
-		list->item[list->n++] = value;
 		return CLI_OK;
 	default:
 		return option_number(o, command, value);

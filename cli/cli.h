@@ -20,6 +20,10 @@ enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
 int cmd_bench(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 
+struct kbp_results;
+/* table.c: what `bench` found, for people. */
+void cli_bench_table(const struct kbp_results *res);
+
 /* ---------------------------------------------------------------- options */
 
 enum cli_type {
@@ -27,12 +31,6 @@ enum cli_type {
 	CLI_TEXT, /* const char ** */
 	CLI_U32,  /* uint32_t *, min..max */
 	CLI_REAL, /* double *, min..max */
-	CLI_LIST, /* struct cli_list *: may be given several times */
-};
-
-struct cli_list {
-	const char *item[64];
-	unsigned n;
 };
 
 /* One option of a command: parsed by it, and its line in the help. */

@@ -83,6 +83,23 @@ static int lab_down(const char *prefix, bool json)
 	return print_state(prefix, rc ? "taken down" : "there was none", json);
 }
 
+/* What else is there: a lab of a running bench, or what a killed one left. */
+static void print_others(const char *prefix)
+{
+	struct kbp_lab_entry list[64];
+	int n = kbp_lab_list(list, 64);
+
+	for (int i = 0; i < n && i < 64; i++) {
+		if (!strcmp(list[i].prefix, prefix))
+			continue;
+		printf("also there: lab %s", list[i].prefix);
+		if (list[i].owner_pid)
+			printf(", of process %d", list[i].owner_pid);
+		printf("%s\n",
+		       list[i].leftover ? ", left over: the next `up` or `down` removes it" : "");
+	}
+}
+
 static int lab_status(const char *prefix, bool json)
 {
 	struct kbp_lab_info info;
@@ -91,6 +108,8 @@ static int lab_status(const char *prefix, bool json)
 
 	if (rc == -ENOENT || rc == -ENODEV) {
 		rc = print_state(prefix, rc == -ENOENT ? "down" : "incomplete", json);
+		if (!json)
+			print_others(prefix);
 		return rc ? rc : CLI_FINDINGS;
 	}
 	if (rc)
@@ -98,6 +117,7 @@ static int lab_status(const char *prefix, bool json)
 	if (json)
 		return print_json(&info);
 	print_text(&info);
+	print_others(prefix);
 	return CLI_OK;
 }
 

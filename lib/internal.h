@@ -77,6 +77,9 @@ struct kbp_backend {
 	void (*queue_close)(struct kbp_queue *q);
 	/* Frames given to the device and not back yet; collects completions. */
 	unsigned (*queue_drain)(struct kbp_queue *q);
+	/* TX frames the caller has reserved and neither submitted nor cancelled. NULL: the backend
+	 * keeps kbp_queue_cold.reserved itself. */
+	unsigned (*queue_reserved)(const struct kbp_queue *q);
 	int (*queue_reopen)(struct kbp_queue *q, struct kbp_error *err); /* NULL: never needed */
 	void (*queue_info)(const struct kbp_queue *q,
 			   struct kbp_queue_info *info); /* completes the generic part */
@@ -154,6 +157,13 @@ struct kbp_template {
 	uint64_t token; /* the backend's */
 	void *priv;	/* the backend's */
 };
+
+/* 0, or -ECHILD: a forked child of the opener. */
+int kbp_port_mine(const struct kbp_port *p, struct kbp_error *err);
+/* Is the calling thread in the port's network namespace? */
+bool kbp_port_here(const struct kbp_port *p);
+/* Both: what every call needs that opens sockets or names the interface. */
+int kbp_port_usable(const struct kbp_port *p, struct kbp_error *err);
 
 /* Writes the state that kbp_queue_state reads. Never overwrites KBP_QUEUE_GONE. Any thread. */
 void kbp_queue_set_state(struct kbp_queue *q, enum kbp_queue_state state);
@@ -240,6 +250,7 @@ struct kbp_link {
 	int32_t numa_node;
 	uint32_t rx_channels, tx_channels;
 	bool virtual_device;
+	bool strips_vlan; /* the device takes tags out of received frames */
 };
 
 int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err);

@@ -168,6 +168,14 @@ static void channels_read(int fd, const struct link_facts *f, struct kbp_link *l
 		l->tx_channels = ch.tx_count + ch.combined_count;
 }
 
+/* include/uapi/linux/ethtool.h: ETH_FLAG_RXVLAN */
+static bool strips_vlan(int fd, const char *ifname)
+{
+	struct ethtool_value v = { .cmd = ETHTOOL_GFLAGS };
+
+	return !ethtool(fd, ifname, &v) && v.data & ETH_FLAG_RXVLAN;
+}
+
 /* A VLAN interface is as real as what it lies on. */
 static void lowest(int nl, const struct link_facts *top, struct link_facts *f)
 {
@@ -222,6 +230,7 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 		l->running = (f.flags & IFF_UP) && (f.flags & IFF_RUNNING);
 		driver_read(fd, nl, &f, l);
 		channels_read(fd, &f, l);
+		l->strips_vlan = strips_vlan(fd, f.name);
 	}
 	if (fd >= 0)
 		close(fd);

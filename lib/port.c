@@ -111,6 +111,41 @@ static int backend_load(const char *name, const char *dir, const struct kbp_back
 	return kbp_backend_register(*b);
 }
 
+/* ---------------------------------------------------------------- who may use a port */
+
+static uint64_t netns_ino(void)
+{
+	struct stat st;
+
+	return stat("/proc/thread-self/ns/net", &st) ? 0 : (uint64_t)st.st_ino;
+}
+
+int kbp_port_mine(const struct kbp_port *p, struct kbp_error *err)
+{
+	if (p->pid == getpid())
+		return 0;
+	return kbp_failf(err, -ECHILD, "open ports after fork, in the process that uses them",
+			 "use port %s of process %d in a forked child", p->info.interface, p->pid);
+}
+
+bool kbp_port_here(const struct kbp_port *p)
+{
+	uint64_t now = netns_ino();
+
+	return !p->netns_ino || !now || now == p->netns_ino;
+}
+
+int kbp_port_usable(const struct kbp_port *p, struct kbp_error *err)
+{
+	int rc = kbp_port_mine(p, err);
+
+	if (rc || kbp_port_here(p))
+		return rc;
+	return kbp_failf(err, -ENODEV,
+			 "call from a thread in the network namespace the port was opened in (setns)",
+			 "use port %s from another network namespace", p->info.interface);
+}
+
 /* ---------------------------------------------------------------- link events */
 
 void kbp_queue_set_state(struct kbp_queue *q, enum kbp_queue_state state)
@@ -272,6 +307,7 @@ static void monitor_stop(struct kbp_port *p)
 	}
 	if (p->link_fd >= 0)
 		close(p->link_fd);
+	p->stop_fd = p->link_fd = -1;
 }
 
 int kbp_port_fd(const struct kbp_port *port)
@@ -379,6 +415,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 	pthread_mutex_init(&p->lock, NULL);
 	p->link_fd = p->stop_fd = -1;
 	p->pid = getpid();
+	p->netns_ino = netns_ino();
 	strcpy(p->info.interface, ifname);
 	rc = opts_copy(p, opts, err);
 	if (!rc)
@@ -399,6 +436,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 	if (!rc && p->link_fd >= 0 && !(p->opts.flags & KBP_PORT_NO_MONITOR))
 		rc = monitor_start(p, err);
 	if (rc) {
+		monitor_stop(p);
 		p->b->port_close(p);
 		goto fail;
 	}
@@ -412,16 +450,19 @@ fail:
 int kbp_port_close(struct kbp_port *port, struct kbp_error *err)
 {
 	unsigned n = 0;
+	int rc;
 
 	if (!port)
 		return 0;
+	rc = kbp_port_mine(port, err);
+	if (rc)
+		return rc;
 	for (const struct kbp_queue_cold *c = port->queues; c; c = c->next)
 		n++;
 	if (n)
 		return kbp_failf(err, -EBUSY, "close them first",
 				 "close port %s: %u queues are open", port->info.interface, n);
 	monitor_stop(port);
-	port->stop_fd = port->link_fd = -1;
 	port->b->port_close(port);
 	port_free(port);
 	return 0;

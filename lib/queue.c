@@ -11,6 +11,7 @@
 #include <linux/if_link.h>
 
 #include "internal.h"
+#include "netlink.h"
 
 #define DRAIN_MS 100 /* how long a close waits for frames in flight */
 #define WAIT_SLICE_MS \
@@ -21,23 +22,33 @@ static const struct kbp_queue_opts defaults = { .rx_ring = 2048,
 						.hold_max = 256,
 						.rcvbuf_bytes = 8u << 20 };
 
+static int opts_read(const struct kbp_queue_opts *in, struct kbp_queue_opts *o, struct kbp_error *err)
+{
+	const uint8_t *raw = (const void *)in;
+
+	*o = (struct kbp_queue_opts)KBP_QUEUE_OPTS_INIT;
+	if (!in)
+		return 0;
+	for (size_t i = sizeof(*in); i < in->size; i++)
+		if (raw[i])
+			return kbp_fail(err, -E2BIG, "open a queue",
+					"opts are of a later version of kbypass and ask for "
+					"something this one does not know");
+	if (in->size < offsetof(struct kbp_queue_opts, flags))
+		return kbp_fail(err, -EINVAL, "open a queue",
+				"opts.size is %zu: begin with KBP_QUEUE_OPTS_INIT", in->size);
+	memcpy(o, in, in->size < sizeof(*in) ? in->size : sizeof(*in));
+	o->size = sizeof(*o);
+	return 0;
+}
+
 static int opts_check(const struct kbp_port *p, const struct kbp_queue_opts *in,
 		      struct kbp_queue_opts *o, struct kbp_error *err)
 {
-	memset(o, 0, sizeof(*o));
-	if (in) {
-		const uint8_t *raw = (const void *)in;
+	int rc = opts_read(in, o, err);
 
-		for (size_t i = sizeof(*in); i < in->size; i++)
-			if (raw[i])
-				return kbp_fail(err, -E2BIG, "open a queue",
-						"opts are of a later version of kbypass and "
-						"ask for something this one does not know");
-		if (in->size < offsetof(struct kbp_queue_opts, flags))
-			return kbp_fail(err, -EINVAL, "open a queue",
-					"opts.size is %zu: begin with KBP_QUEUE_OPTS_INIT", in->size);
-		memcpy(o, in, in->size < sizeof(*in) ? in->size : sizeof(*in));
-	}
+	if (rc)
+		return rc;
 	if (!(o->flags & (KBP_QUEUE_RX | KBP_QUEUE_TX)))
 		o->flags |= KBP_QUEUE_RX | KBP_QUEUE_TX;
 	if (o->flags & KBP_QUEUE_TX_STAMPS)
@@ -67,14 +78,6 @@ static int opts_check(const struct kbp_port *p, const struct kbp_queue_opts *in,
 					"channel %u of %s is open in this port already", o->channel,
 					p->info.interface);
 	return 0;
-}
-
-static int foreign(const struct kbp_port *p, struct kbp_error *err)
-{
-	if (p->pid == getpid())
-		return 0;
-	return kbp_failf(err, -ECHILD, "open ports after fork, in the process that uses them",
-			 "use port %s of process %d in a forked child", p->info.interface, p->pid);
 }
 
 static void head_fill(struct kbp_port *p, struct kbp_queue_cold *c)
@@ -124,7 +127,7 @@ int kbp_queue_open_abi(struct kbp_port *port, const struct kbp_queue_opts *opts,
 				"the program was compiled for hot ABI %u, this library has %u: "
 				"compile it again with this library's headers",
 				hot_abi, KBP_HOT_ABI);
-	rc = foreign(port, err);
+	rc = kbp_port_usable(port, err);
 	if (rc)
 		return rc;
 	c = calloc(1, sizeof(*c));
@@ -146,20 +149,24 @@ int kbp_queue_open_abi(struct kbp_port *port, const struct kbp_queue_opts *opts,
 int kbp_queues_open(struct kbp_port *port, const struct kbp_queue_opts *opts, struct kbp_queue **q,
 		    unsigned max, struct kbp_error *err)
 {
-	struct kbp_queue_opts o = KBP_QUEUE_OPTS_INIT;
+	struct kbp_queue_opts o;
 	unsigned n = port->b->port_channels ? port->b->port_channels(port) : 1, i;
+	int rc;
 
 	if (n > max)
 		return kbp_fail(err, -ENOSPC, "open the queues of a port",
 				"%s needs %u queues, there is room for %u; fewer "
 				"channels: ethtool -L %s combined %u",
 				port->info.interface, n, max, port->info.interface, max);
-	if (opts)
-		memcpy(&o, opts, opts->size < sizeof(o) ? opts->size : sizeof(o));
+	rc = opts_read(opts, &o, err);
+	if (rc)
+		return rc;
+	if (!(o.flags & (KBP_QUEUE_RX | KBP_QUEUE_TX)))
+		o.flags |= KBP_QUEUE_RX | KBP_QUEUE_TX;
 	for (i = 0; i < n; i++) {
-		int rc;
-
 		o.channel = i;
+		if (o.flags & KBP_QUEUE_RX && i >= port->info.tx_channels)
+			o.flags &= ~(uint32_t)KBP_QUEUE_TX; /* fewer TX channels than RX */
 		rc = kbp_queue_open(port, &o, &q[i], err);
 		if (rc) {
 			while (i--)
@@ -180,10 +187,12 @@ static void drain(struct kbp_queue *q)
 		nanosleep(&ms, NULL);
 }
 
-static int still_out(const struct kbp_queue *q, struct kbp_error *err)
+static int still_out(struct kbp_queue *q, struct kbp_error *err)
 {
-	const struct kbp_queue_cold *c = kbp_cold(q);
+	struct kbp_queue_cold *c = kbp_cold(q);
 
+	if (q->port->b->queue_reserved)
+		c->reserved = q->port->b->queue_reserved(q);
 	if (!q->held && !c->txflows && !c->templates && !c->reserved)
 		return 0;
 	return kbp_failf(
@@ -191,6 +200,18 @@ static int still_out(const struct kbp_queue *q, struct kbp_error *err)
 		"close %s channel %u: %u frames held, %u reserved, %u txflows and %u templates open",
 		q->port->info.interface, c->opts.channel, q->held, c->reserved, c->txflows,
 		c->templates);
+}
+
+/* Leave the group, then remove the filter. The flow is out of its list, the port locked. */
+static int flow_drop(struct kbp_flow_ref *ref, struct kbp_error *err)
+{
+	int rc;
+
+	if (ref->join_fd >= 0)
+		close(ref->join_fd);
+	rc = ref->q->port->b->flow_del(ref->q, ref, err);
+	free(ref);
+	return rc;
 }
 
 int kbp_queue_close(struct kbp_queue *q, unsigned flags, struct kbp_error *err)
@@ -203,19 +224,20 @@ int kbp_queue_close(struct kbp_queue *q, unsigned flags, struct kbp_error *err)
 		return 0;
 	c = kbp_cold(q);
 	p = q->port;
-	rc = foreign(p, err);
+	rc = kbp_port_mine(p, err);
+	if (!rc && !(flags & KBP_CLOSE_FORCE))
+		rc = still_out(q, err);
 	if (rc)
 		return rc;
 	drain(q);
-	if (!(flags & KBP_CLOSE_FORCE)) {
-		rc = still_out(q, err);
-		if (rc)
-			return rc;
-	}
 	kbp_txflows_close_all(c);
-	while (c->flows)
-		kbp_flow_del(c->flows, NULL);
 	pthread_mutex_lock(&p->lock);
+	while (c->flows) {
+		struct kbp_flow_ref *first = c->flows;
+
+		c->flows = first->next;
+		flow_drop(first, NULL);
+	}
 	for (at = &p->queues; *at != c; at = &(*at)->next)
 		;
 	*at = c->next;
@@ -230,7 +252,7 @@ int kbp_queue_reopen(struct kbp_queue *q, struct kbp_error *err)
 {
 	struct kbp_queue_cold *c = kbp_cold(q);
 	uint32_t state = __atomic_load_n(&q->state, __ATOMIC_RELAXED);
-	int rc = foreign(q->port, err);
+	int rc = kbp_port_usable(q->port, err);
 
 	if (rc)
 		return rc;
@@ -250,7 +272,9 @@ int kbp_queue_reopen(struct kbp_queue *q, struct kbp_error *err)
 		return rc;
 	c->lost_unknown++;
 	q->held = 0;
-	__atomic_store_n(&q->state, KBP_QUEUE_UP, __ATOMIC_RELAXED);
+	/* unless the interface went meanwhile: that is final */
+	__atomic_compare_exchange_n(&q->state, &state, KBP_QUEUE_UP, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -307,7 +331,8 @@ static void count_device(const struct kbp_queue *q, struct kbp_counter_list *l)
 	const struct rtnl_link_stats64 *base = &kbp_cold(q)->stats_base;
 	struct rtnl_link_stats64 s;
 
-	if (!q->port->info.ifindex || kbp_link_stats(q->port->info.ifindex, &s))
+	if (!q->port->info.ifindex || !kbp_port_here(q->port) ||
+	    kbp_link_stats(q->port->info.ifindex, &s))
 		return;
 	kbp_count_add(l, "device_rx_missed", s.rx_missed_errors - base->rx_missed_errors,
 		      KBP_COUNT_DROP, true);
@@ -415,22 +440,30 @@ static int flow_known(const struct kbp_port *p, const struct kbp_flow *flow)
  * says. */
 static int flow_join(struct kbp_port *p, struct kbp_flow_ref *r, struct kbp_error *err)
 {
+	uint32_t ifindex = p->info.ifindex;
 	int rc;
 
 	r->join_fd = -1;
 	if (p->b->own_join || r->flow.flags & KBP_FLOW_NO_JOIN ||
 	    !kbp_addr_is_multicast(&r->flow.dst))
 		return 0;
-	if (!p->info.ifindex)
+	/* a report must leave with the tag of the flow, or the switch joins the wrong VLAN */
+	if (ifindex && r->flow.vlan)
+		ifindex = kbp_link_vlan(ifindex, r->flow.vlan);
+	if (!ifindex)
 		return kbp_failf(
 			err, -ENODEV,
-			"the kernel has no such interface: configure the switch by hand and add the "
-			"flow with KBP_FLOW_NO_JOIN",
+			p->info.ifindex ?
+				"add the VLAN interface (ip link add link ... type vlan id ...) to join "
+				"on, or configure the switch by hand and add the flow with "
+				"KBP_FLOW_NO_JOIN" :
+				"the kernel has no such interface: configure the switch by hand and add "
+				"the flow with KBP_FLOW_NO_JOIN",
 			"%s: no membership: static join needed", p->info.interface);
 	r->join_fd = socket(r->flow.dst.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (r->join_fd < 0)
 		return kbp_fail(err, -errno, "join a group", "%s", strerror(errno));
-	rc = kbp_membership_join(r->join_fd, (int)p->info.ifindex, &r->flow, err);
+	rc = kbp_membership_join(r->join_fd, (int)ifindex, &r->flow, err);
 	if (rc) {
 		close(r->join_fd);
 		r->join_fd = -1;
@@ -444,7 +477,7 @@ int kbp_flow_add(struct kbp_queue *q, const struct kbp_flow *flow, struct kbp_fl
 	struct kbp_queue_cold *c = kbp_cold(q);
 	struct kbp_port *p = q->port;
 	struct kbp_flow_ref *r;
-	int rc = foreign(p, err);
+	int rc = kbp_port_usable(p, err);
 
 	if (ref)
 		*ref = NULL;
@@ -481,19 +514,17 @@ int kbp_flow_add(struct kbp_queue *q, const struct kbp_flow *flow, struct kbp_fl
 
 int kbp_flow_del(struct kbp_flow_ref *ref, struct kbp_error *err)
 {
-	struct kbp_queue_cold *c = kbp_cold(ref->q);
 	struct kbp_port *p = ref->q->port;
 	struct kbp_flow_ref **at;
-	int rc;
+	int rc = kbp_port_mine(p, err);
 
+	if (rc)
+		return rc;
 	pthread_mutex_lock(&p->lock);
-	for (at = &c->flows; *at != ref; at = &(*at)->next)
+	for (at = &kbp_cold(ref->q)->flows; *at != ref; at = &(*at)->next)
 		;
 	*at = ref->next;
-	if (ref->join_fd >= 0)
-		close(ref->join_fd); /* leaves the group */
-	rc = p->b->flow_del(ref->q, ref, err);
+	rc = flow_drop(ref, err);
 	pthread_mutex_unlock(&p->lock);
-	free(ref);
 	return rc;
 }

@@ -291,6 +291,8 @@ int kbp_txflow_open(struct kbp_queue *q, const struct kbp_flow *flow, struct kbp
 	int rc = tx_check(q, "open a txflow", err);
 
 	*t = NULL;
+	if (!rc)
+		rc = kbp_port_usable(q->port, err);
 	if (rc)
 		return rc;
 	if (!flow)
@@ -345,7 +347,13 @@ int kbp_txflow_refresh(struct kbp_txflow *t, struct kbp_error *err)
 	/* the kernel keeps a socket's neighbour up to date by itself */
 	if (c->raw || !p->b->l2)
 		return 0;
-	rc = resolve(p, &c->flow, mac, err);
+	rc = kbp_port_usable(p, err);
+	for (struct template_full *f = c->templates; f && !rc; f = f->next)
+		if (p->b->template_busy(&f->tpl))
+			rc = kbp_fail(err, -EBUSY, "refresh a txflow",
+				      "a template of it is in flight: try again when it is sent");
+	if (!rc)
+		rc = resolve(p, &c->flow, mac, err);
 	if (rc)
 		return rc;
 	header_build(t, &c->flow, p->info.mac, mac);
@@ -354,30 +362,52 @@ int kbp_txflow_refresh(struct kbp_txflow *t, struct kbp_error *err)
 	return 0;
 }
 
+/* A buffer still in flight is not given out again before it is back: backends see to that. The
+ * template is out of its list. */
+static void template_drop(struct template_full *f)
+{
+	struct kbp_txflow *t = f->tpl.t;
+
+	backend_of(t)->template_close(&f->tpl);
+	kbp_cold(t->q)->templates--;
+	free(f);
+}
+
+/* The txflow is out of its list. */
+static void txflow_drop(struct kbp_txflow_cold *c)
+{
+	while (c->templates) {
+		struct template_full *first = c->templates;
+
+		c->templates = first->next;
+		template_drop(first);
+	}
+	if (backend_of(c->t)->txflow_close)
+		backend_of(c->t)->txflow_close(c->t);
+	kbp_cold(c->t->q)->txflows--;
+	txflow_free(c);
+}
+
 void kbp_txflow_close(struct kbp_txflow *t)
 {
-	struct kbp_txflow_cold *c, **at;
-	struct kbp_queue_cold *qc;
+	struct kbp_txflow_cold **at;
 
 	if (!t)
 		return;
-	c = t->cold;
-	qc = kbp_cold(t->q);
-	while (c->templates)
-		kbp_template_close(&c->templates->tpl);
-	if (backend_of(t)->txflow_close)
-		backend_of(t)->txflow_close(t);
-	for (at = &qc->txflow_list; *at != c; at = &(*at)->next)
+	for (at = &kbp_cold(t->q)->txflow_list; (*at)->t != t; at = &(*at)->next)
 		;
-	*at = c->next;
-	qc->txflows--;
-	txflow_free(c);
+	*at = (*at)->next;
+	txflow_drop(t->cold);
 }
 
 void kbp_txflows_close_all(struct kbp_queue_cold *c)
 {
-	while (c->txflow_list)
-		kbp_txflow_close(c->txflow_list->t);
+	while (c->txflow_list) {
+		struct kbp_txflow_cold *first = c->txflow_list;
+
+		c->txflow_list = first->next;
+		txflow_drop(first);
+	}
 }
 
 void kbp_tx_warm(struct kbp_txflow *t)
@@ -484,21 +514,15 @@ uint64_t kbp_template_token(const struct kbp_template *tpl)
 
 void kbp_template_close(struct kbp_template *tpl)
 {
-	struct timespec ms = { .tv_nsec = 1000000 };
 	struct template_full **at, *f = (struct template_full *)(void *)tpl;
-	const struct kbp_backend *b;
-	struct kbp_txflow_cold *c;
+	struct timespec ms = { .tv_nsec = 1000000 };
 
 	if (!tpl)
 		return;
-	b = backend_of(tpl->t);
-	c = tpl->t->cold;
-	for (int i = 0; i < CLOSE_WAIT_MS && b->template_busy(tpl); i++)
+	for (int i = 0; i < CLOSE_WAIT_MS && backend_of(tpl->t)->template_busy(tpl); i++)
 		nanosleep(&ms, NULL);
-	b->template_close(tpl);
-	for (at = &c->templates; *at != f; at = &(*at)->next)
+	for (at = &((struct kbp_txflow_cold *)tpl->t->cold)->templates; *at != f; at = &(*at)->next)
 		;
 	*at = f->next;
-	kbp_cold(tpl->t->q)->templates--;
-	free(f);
+	template_drop(f);
 }

@@ -56,7 +56,7 @@ enum {
 typedef unsigned (*kbp_handler)(struct kbp_rx rx, struct kbp_frame f, void *arg);
 
 /* Called once per free slot: write f.data, answer the payload's length (at most f.len), or
- * KBP_TX_END. Must not send on the same queue. */
+ * KBP_TX_END. Must do nothing else on the same queue. */
 typedef uint32_t (*kbp_filler)(struct kbp_tx tx, struct kbp_frame f, void *arg);
 
 #define KBP_TX_END UINT32_MAX /* nothing in this slot, and no more slots */

@@ -64,7 +64,8 @@ typedef void (*kbp_log_fn)(enum kbp_log_level level, const char *text, void *arg
  * Owns:     `arg` stays the caller's and must outlive every port.
  * Blocks:   never.
  * Threads:  call before the first port is opened; the callback may come from any thread that makes
- *           a cold call and from a port's monitor thread. Hot calls never log. */
+ *           a cold call and from a port's monitor thread, which may hold the port's lock: it must
+ *           not call the library. Hot calls never log. */
 KBP_API void kbp_log_set(kbp_log_fn fn, void *arg);
 
 /* kbp_version - the library's version, "MAJOR.MINOR.PATCH".
@@ -288,7 +289,7 @@ KBP_API int kbp_port_close(struct kbp_port *port, struct kbp_error *err);
  *
  * Returns:  nothing; fills *info.
  * Owns:     *info is the caller's.
- * Blocks:   never.
+ * Blocks:   while another thread opens or closes a queue of this port.
  * Threads:  any. */
 KBP_API void kbp_port_info(const struct kbp_port *port, struct kbp_port_info *info);
 
@@ -412,7 +413,7 @@ KBP_STATIC_ASSERT(sizeof(struct kbp_queue) == 128, "two cache lines");
 /* Hot counters: plain 64-bit words, each written by the queue's thread alone, read by anyone. */
 struct kbp_hot_rx {
 	uint64_t polls;		/* heartbeat: counts every poll, empty ones too */
-	uint64_t frames;	/* delivered to the caller */
+	uint64_t frames;	/* delivered to the caller; each part of a chain counts */
 	uint64_t hold_limited;	/* polls cut short because hold_max was reached */
 	uint64_t ring_fill;	/* frames waiting at the last look */
 	uint64_t ring_fill_max; /* most frames ever waiting: rx_ring minus this is the low-water
@@ -425,11 +426,11 @@ struct kbp_hot_rx {
 struct kbp_hot_tx {
 	uint64_t frames; /* accepted by submit */
 	uint64_t doorbells;
-	uint64_t ring_full;   /* submit or reserve found no room */
-	uint64_t completions; /* buffers that came back */
-	uint64_t errors;      /* frames the kernel or device refused after submit accepted them */
-	uint64_t in_flight_max;
-	uint64_t kernel_calls; /* system calls made by TX calls */
+	uint64_t ring_full;	/* submit or reserve found no room */
+	uint64_t completions;	/* buffers that came back */
+	uint64_t errors;	/* frames the kernel or device refused after submit accepted them */
+	uint64_t in_flight_max; /* as seen whenever buffers ran short */
+	uint64_t kernel_calls;	/* system calls made by TX calls */
 	uint64_t reserved;
 };
 
@@ -515,7 +516,7 @@ KBP_API int kbp_queue_fd(const struct kbp_queue *q);
 
 /* kbp_wait - sleep until one of the queues may have frames, or dies.
  *
- * The only call of the data path that blocks.
+ * The only call of the data path that blocks. At most 64 queues.
  * Returns:  the number of queues that may have frames or are no longer up; 0 at the timeout;
  *           -errno.
  * Owns:     nothing changes hands; `queues` is read only.
@@ -676,7 +677,7 @@ KBP_API int kbp_txflow_open_raw(struct kbp_queue *q, struct kbp_txflow **t, stru
 /* kbp_txflow_refresh - look the neighbour up again, after a failover of the gateway.
  *
  * Returns:  0, or -errno with the old header kept.
- * Errors:   as kbp_txflow_open.
+ * Errors:   as kbp_txflow_open; -EBUSY while a template of it is in flight.
  * Owns:     nothing changes hands; frames reserved before keep the old header.
  * Blocks:   as kbp_txflow_open.
  * Threads:  the queue's thread. */
@@ -697,7 +698,8 @@ KBP_API void kbp_txflow_close(struct kbp_txflow *t);
  * Returns:  frames written to f[0..n); fewer when buffers are out: submit, or reap if completions
  *           are kept.
  * Owns:     the buffers are the caller's until kbp_tx_submit accepts them or kbp_tx_cancel.
- * Blocks:   never. Enters the kernel: never.
+ * Blocks:   never. Enters the kernel: af_xdp, only when every buffer is out and the kernel has left
+ *           frames in the ring (sendto).
  * Threads:  one caller per queue.
  * Fence:    acquire on the completion producer; pairs with the release in the kernel's or NIC's
  *           publish. */
@@ -713,7 +715,8 @@ static inline unsigned kbp_tx_reserve(struct kbp_txflow *t, struct kbp_frame *f,
  *
  * Lengths and checksums are filled in here. A received frame may be submitted on the queue that
  * received it (L2 backends) as it is, a chain whole in one call; its buffer then returns to the RX
- * side by itself and must not be released.
+ * side by itself and must not be released. What is accepted while the link is down goes out when it
+ * comes back: look at kbp_queue_state before sending what must not be late.
  * Returns:  how many were accepted; f[returned..n) stays with the caller (submit again, or cancel).
  * Owns:     accepted buffers are the device's; contents must not be touched any more.
  * Blocks:   never. Enters the kernel: socket (sendmmsg); af_xdp (sendto, when the driver wants the
@@ -725,7 +728,8 @@ static inline unsigned kbp_tx_submit(struct kbp_queue *q, const struct kbp_frame
 	return q->tx_submit(q, f, n);
 }
 
-/* kbp_tx_cancel - give reserved frames back unsent.
+/* kbp_tx_cancel - give reserved frames back unsent; received ones that were not forwarded go back
+ * too.
  *
  * Returns:  nothing.
  * Owns:     the buffers are the queue's again.
@@ -738,8 +742,8 @@ static inline void kbp_tx_cancel(struct kbp_queue *q, const struct kbp_frame *f,
 
 /* kbp_tx_reap - which submitted frames are done. Only with KBP_QUEUE_COMPLETIONS.
  *
- * Every accepted frame gives one, forwarded ones and the sends of templates too
- * (kbp_template_token).
+ * Every accepted frame gives one, forwarded ones too, and on L2 backends the sends of templates
+ * (kbp_template_token; a socket has copied them when the send returns).
  * Returns:  completions written to c[0..max), in the order of submission as the device reports
  *           them; 0 always without KBP_QUEUE_COMPLETIONS.
  * Owns:     a reaped buffer is the queue's again; one not reaped is not reused.
@@ -758,7 +762,7 @@ static inline unsigned kbp_tx_reap(struct kbp_queue *q, struct kbp_completion *c
  *
  * Returns:  nothing.
  * Owns:     nothing changes hands.
- * Blocks:   never. Enters the kernel: never.
+ * Blocks:   never. Enters the kernel: as kbp_tx_reserve.
  * Threads:  one caller per queue. */
 KBP_API void kbp_tx_warm(struct kbp_txflow *t);
 

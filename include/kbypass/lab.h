@@ -11,7 +11,7 @@
  * on RX queue q of the other. Packets look as they would on a wire: checksums are complete (TX
  * checksum offload is off), no router solicitations, no duplicate address detection.
  *
- * All of it needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
+ * Their MACs are 02:6b:62:70:00:01 and :02. All of it needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
  */
 #ifndef KBYPASS_LAB_H
 #define KBYPASS_LAB_H
@@ -64,6 +64,13 @@ struct kbp_lab_info {
 	struct kbp_lab_host host[2]; /* by enum kbp_lab_side */
 };
 
+/* One lab of this machine. */
+struct kbp_lab_entry {
+	char prefix[16];
+	int32_t owner_pid; /* of an ephemeral lab; 0: it stays until kbp_lab_down */
+	bool leftover;	   /* half made, or its owner has died */
+};
+
 /* kbp_lab_up - make the lab, or find it made already.
  *
  * A lab of that name with other options, or half of one, is taken down first and made anew.
@@ -96,9 +103,17 @@ KBP_API int kbp_lab_down(const char *prefix, struct kbp_error *err);
  * Returns:  0 and *info, or -errno.
  * Errors:   -ENOENT there is none; -ENODEV there is half of one: up or down mends it; -EINVAL.
  * Owns:     *info is the caller's.
- * Blocks:   briefly; enters the kernel. Without the privilege ifindex and mac stay zero.
+ * Blocks:   briefly; enters the kernel. Without the privilege ifindex stays zero.
  * Threads:  any. */
 KBP_API int kbp_lab_find(const char *prefix, struct kbp_lab_info *info, struct kbp_error *err);
+
+/* kbp_lab_list - the labs of this machine, whole or left over.
+ *
+ * Returns:  how many there are; list[0..min(that, max)) is filled.
+ * Owns:     list is the caller's.
+ * Blocks:   briefly; enters the kernel.
+ * Threads:  any. */
+KBP_API int kbp_lab_list(struct kbp_lab_entry *list, unsigned max);
 
 /* kbp_lab_enter - move the calling thread into one host's network namespace.
  *

@@ -41,6 +41,16 @@ struct kbp_latency {
  * Threads:  any. */
 KBP_API void kbp_latency_of(uint32_t *samples_ns, size_t n, struct kbp_latency *l);
 
+/* kbp_latency_known - are there samples enough to tell this quantile?
+ *
+ * Quantile q takes 10/(1 - q) of them, so that some ten lie beyond it: 20 for P50, 1000 for P99.
+ * The minimum (0) and the maximum (1000) take one. What is UINT32_MAX is known from below only.
+ * Returns:  whether.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API bool kbp_latency_known(const struct kbp_latency *l, unsigned permille);
+
 /* ---------------------------------------------------------------- results */
 
 #define KBP_RESULTS_SCHEMA "kbypass.bench/1"
@@ -89,15 +99,17 @@ struct kbp_result_run {
 	bool virtual_device;   /* veth, virtio, tap: never ranked against hardware */
 	uint32_t queues;       /* polled by the one receiving thread */
 	uint32_t rcvbuf_bytes; /* socket: granted; 0 elsewhere */
+	uint32_t rx_ring;      /* descriptors of a queue, as opened */
 	uint64_t scheduled;    /* frames the schedule asked for */
 	uint64_t sent;	       /* accepted by the sender's kernel */
 	uint64_t send_errors;  /* refused there: not sent */
 	uint64_t late;	       /* sent later than intended by more than the schedule's tolerance */
 	uint64_t delivered;    /* frames of this bench that the application got */
-	uint64_t foreign;      /* frames that nobody of this bench sent */
+	uint64_t foreign;      /* frames with an unknown or altered payload */
 	uint64_t out_of_order; /* frames that came out of order or twice */
 	uint64_t ambiguous; /* delivered, but without a sample: which of several equal payloads it
 			     * was is unknown */
+	uint64_t clipped;   /* samples below 0, by what the CPUs' counters are apart: kept as 0 */
 	struct kbp_named_count drop[KBP_RESULTS_COUNTS_MAX];  /* disjoint; those above zero */
 	struct kbp_named_count cause[KBP_RESULTS_COUNTS_MAX]; /* explain drops; never added up */
 	uint32_t n_drops, n_causes;
@@ -106,7 +118,8 @@ struct kbp_result_run {
 	char digest[36];	  /* of the delivered payloads, in order, per flow */
 	char digest_expected[36]; /* of the sent ones */
 	struct kbp_latency latency;
-	char samples_file[64]; /* relative to the results' directory; "" when none was kept */
+	struct kbp_latency lateness; /* of the sender: handed over after its time; every frame */
+	char samples_file[64];	     /* relative to the results' directory; "" when none was kept */
 	struct kbp_result_round *round;
 	uint32_t n_rounds;
 };
@@ -163,9 +176,11 @@ struct kbp_bench_opts {
 	const char *rx_ifname, *tx_ifname; /* both or none; none: a lab of its own, gone
 					    * afterwards */
 	const char *rx_netns, *tx_netns;   /* names as in ip-netns(8); NULL: where the caller is */
-	const char *backends;	     /* "af_xdp,socket"; NULL: every built-in one that works here */
-	enum kbp_mode mode;	     /* af_xdp */
-	bool strict;		     /* refuse a lesser mode instead of reporting it */
+	const char *backends;		   /* "af_xdp, socket"; NULL: every built-in one that works
+				      * here */
+	enum kbp_mode mode;		   /* af_xdp */
+	bool strict;		     /* refuse a lesser mode instead of reporting it, and af_xdp
+				      * must work */
 	const char *capture;	     /* pcap or pcapng to replay; NULL: the generator */
 	const char *profile;	     /* generator: kbp_generator_profile; NULL: the default one */
 	uint32_t frame_bytes;	     /* generator: size of every frame; 0: the profile's sizes */
@@ -194,19 +209,22 @@ struct kbp_bench_progress {
 	const char *doing;	/* "opening", "sending", "draining", "sorting" ... */
 };
 
-/* Called a few times a second from kbp_bench_run. False ends the bench with -ECANCELED. */
+/* Called before every step of kbp_bench_run and a few times a second in long ones. False ends the
+ * bench with -ECANCELED. */
 typedef bool (*kbp_bench_progress_fn)(const struct kbp_bench_progress *p, void *arg);
 
 /* kbp_bench_run - send the same frames at the same times to every backend, in rounds, and count and
  * time them.
  *
  * Findings (an account that does not close, a digest that differs) are in the results and no error.
- * Returns:  0 and *res, or -errno and *res = NULL.
+ * Returns:  0 and *res, or -errno and *res = NULL; -errno and *res when all was measured and only
+ *           writing it to out_dir failed.
  * Errors:   -EINVAL a member of opts; -EPERM names the missing capability; -ENODEV no such
  *           interface, or it went away during a round; -ENOENT no such backend, capture or
- *           namespace; -EEXIST out_dir holds other files; -ETIMEDOUT a child hung; -ECANCELED
- *           `progress` said so; those of kbp_port_open, kbp_schedule_from_capture and
- *           kbp_sender_open.
+ *           namespace; -EMSGSIZE a frame is longer than the MTU of either end; -EEXIST out_dir
+ *           holds other files; -EBUSY another bench writes there; -ENOSPC and others of writing;
+ *           -ETIMEDOUT a child hung; -ECANCELED `progress` said so; those of kbp_port_open,
+ *           kbp_schedule_from_capture and kbp_sender_open.
  * Owns:     the caller owns *res until kbp_results_free. Nothing else stays: the lab is taken down,
  *           the children are gone. Killed with SIGKILL, the children die with the caller.
  * Blocks:   for seconds x backends and some more; forks. SIGCHLD must not be ignored.

@@ -124,10 +124,8 @@ struct kbp_generator_opts {
 			       * headers */
 	uint32_t n_flows; /* destinations; 0: 1. Group k has port + k and, multicast, address + k */
 	uint8_t src_mac[6];
-	uint8_t dst_mac[6];	  /* unicast; a group's MAC follows from its address */
-	uint32_t heartbeat_every; /* after so many packets of a flow a heartbeat (count 0); 0:
-				   * none */
-	uint64_t seed;		  /* sizes, contents, gaps, choice of flow */
+	uint8_t dst_mac[6]; /* unicast; a group's MAC follows from its address */
+	uint64_t seed;	    /* sizes, contents, gaps, choice of flow */
 };
 
 /* A feed's shape, as measured on captures. */
@@ -178,6 +176,9 @@ struct kbp_capture_opts {
 	struct kbp_addr from_ip4, from_ip6;
 	struct kbp_addr to_ip4, to_ip6; /* destination address of unicast frames; groups keep
 					 * theirs */
+	bool (*go_on)(void *arg);	/* asked now and then while reading; false ends it. May be
+					 * NULL */
+	void *arg;
 };
 
 /* A place in a capture. */
@@ -212,7 +213,8 @@ struct kbp_capture_report {
  * Frames that are no whole UDP datagram are skipped and counted. A damaged record ends the reading:
  * it is reported, what precedes it is kept. `report` may be NULL; it is filled on failure too.
  * Returns:  0 and *s, or -errno and *s = NULL.
- * Errors:   -ENOENT, -EACCES, -EISDIR as open(2); -EINVAL no capture, or a member of timing;
+ * Errors:   -ENOENT, -EACCES, -EISDIR as open(2); -EINVAL no capture, no regular file, or a member
+ *           of timing; -ECANCELED opts->go_on said so;
  *           -EPROTONOSUPPORT not Ethernet; -ENODATA nothing to replay, with the reason and the
  *           place; -E2BIG; -ENOMEM.
  * Owns:     the caller owns *s until kbp_schedule_close; path is not kept.
@@ -233,28 +235,24 @@ struct kbp_sender_opts {
 	const struct kbp_tsc *tsc; /* calibration to use; NULL: kbp_sender_open takes 100 ms to make
 				    * one */
 	int cpu;		   /* CPU + 1 to run on during kbp_sender_run; 0: anywhere */
-	bool lock_memory;	   /* keep the schedule in RAM */
-	uint32_t retries_max;	   /* tries to repeat when the device is full, per frame; 0: 1000 */
-	uint64_t start_ticks;	   /* when time 0 is; 0: 1 ms after kbp_sender_run is called */
+	uint64_t retry_ns;	   /* a frame that a full device refuses is tried again for so long;
+				    * 0: 50000 */
 	const uint32_t *stop; /* non-zero ends the sending; any thread or process may set it; NULL:
 			       * none */
 	uint64_t *sent_ticks; /* n_total entries: when each was handed over, 0 if never; NULL:
 			       * none */
-	uint64_t *flow_sent;  /* n_flows entries: frames sent per flow; NULL: none */
 };
 
 /* What was sent. Plain data, meant for shared memory: `sent` and `start_ticks` move while the
  * sender runs. sent + send_errors + unsent = n_total. */
 struct kbp_sender_result {
 	uint64_t start_ticks; /* when time 0 was; 0: not started yet */
-	uint64_t end_ticks;
-	uint64_t ticks_hz;   /* of start_ticks, end_ticks and sent_ticks */
-	uint64_t sent;	     /* accepted by the kernel */
-	uint64_t sent_bytes; /* of Ethernet frames */
-	uint64_t late;	     /* handed over more than KBP_SENDER_LATE_NS after their time */
+	uint64_t ticks_hz;    /* of start_ticks and sent_ticks */
+	uint64_t sent;	      /* accepted by the kernel */
+	uint64_t sent_bytes;  /* of Ethernet frames */
+	uint64_t late;	      /* handed over more than KBP_SENDER_LATE_NS after their time */
 	uint64_t late_max_ns;
-	uint64_t late_total_ns; /* over the late ones */
-	uint64_t retries;
+	uint64_t retries;     /* tries beyond the first, over all frames */
 	uint64_t send_errors; /* given up */
 	uint64_t unsent;      /* never tried: stopped, or the interface went away */
 	int32_t first_errno;  /* of the first frame given up; 0: none */
@@ -266,8 +264,7 @@ struct kbp_sender_result {
  *
  * Returns:  0 and *snd, or -errno and *snd = NULL.
  * Errors:   -ENODEV no such interface; -ENETDOWN it is down; -EPERM CAP_NET_RAW is missing;
- *           -EMSGSIZE a frame is longer than its MTU allows; -EINVAL a member of opts; -ENOMEM
- *           memory cannot be locked.
+ *           -EMSGSIZE a frame is longer than its MTU allows; -EINVAL a member of opts; -ENOMEM.
  * Owns:     the caller owns *snd until kbp_sender_close; the schedule, tsc and arrays must outlive
  *           it.
  * Blocks:   100 ms without opts->tsc.
@@ -277,7 +274,9 @@ KBP_API int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sende
 
 /* kbp_sender_run - send every frame at its time, spinning in between.
  *
- * Open loop: nothing that happens to a frame moves the time of another. Late frames go at once.
+ * Open loop: what becomes of a frame does not change when another is due. A frame that is late goes
+ * at once. A device that is full holds up what follows by opts->retry_ns a frame at most: the frame
+ * is then given up and counted, and what goes out later than it was due is counted as late.
  * Returns:  0 when all were tried or *stop was set, or -errno; also in result->code and ->error.
  * Errors:   -ENETDOWN, -ENXIO, -ENODEV the interface went down or away; -EINVAL opts->cpu may not
  *           be used.

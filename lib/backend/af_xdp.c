@@ -27,14 +27,15 @@ static void peek_done(struct kbp_axdp_queue *x, uint32_t n)
 {
 	__atomic_store_n(x->rx.cons, x->rx.idx, __ATOMIC_RELEASE);
 	x->rx.idx += n;
-	x->peeked = x->q.held ? 0 : n;
+	x->peeked = n;
 	x->peeked_at = x->fill.idx;
 	x->q.held += n;
 	x->q.rx_count->frames += n;
 }
 
 /* Nothing there, the bound of held frames in reach, or a ring wraps in mid-burst. */
-static __attribute__((noinline)) unsigned peek_rest(struct kbp_axdp_queue *x, struct kbp_frame *f, uint32_t n)
+static __attribute__((noinline)) unsigned peek_rest(struct kbp_axdp_queue *x, struct kbp_frame *f,
+						    uint32_t n)
 {
 	uint32_t at = x->rx.idx, give = x->fill.idx, room = x->q.hold_max - x->q.held;
 	const struct xdp_desc *desc = x->rx.slots;
@@ -56,11 +57,12 @@ static __attribute__((noinline)) unsigned peek_rest(struct kbp_axdp_queue *x, st
 	return n;
 }
 
-/* The slots of the last burst go back to the kernel only with the next peek, so that rx_putback can take
- * frames back by moving the index.
+/* The slots of the last burst go back to the kernel only with the next peek, so that rx_putback can
+ * take frames back by moving the index.
  *
- * Most callers release what they peeked, whole, before they peek again. So the buffers are written into the
- * fill ring here, where their addresses are at hand, and rx_release only has to publish them. */
+ * Most callers release what they peeked, whole, before they peek again. So the buffers are written
+ * into the fill ring here, where their addresses are at hand, and rx_release only has to publish
+ * them. */
 static unsigned rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
@@ -70,9 +72,11 @@ static unsigned rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
 	__u64 *fill = (__u64 *)x->fill.slots + to;
 	uint8_t *umem = x->umem;
 
-	if (KBP_UNLIKELY(!n || n >= q->hold_max - q->held || from + n > x->rx.size || to + n > x->fill.size))
+	if (KBP_UNLIKELY(!n || n >= q->hold_max - q->held || from + n > x->rx.size ||
+			 to + n > x->fill.size))
 		return peek_rest(x, f, n);
-	for (; end - d >= 4; f += 4, d += 4, fill += 4) { /* measured: two instructions a frame less */
+	for (; end - d >= 4; f += 4, d += 4, fill += 4) { /* measured: two instructions a frame
+							   * less */
 		take(f, d, fill, umem);
 		take(f + 1, d + 1, fill + 1, umem);
 		take(f + 2, d + 2, fill + 2, umem);
@@ -94,7 +98,8 @@ static void rx_putback(struct kbp_queue *q, unsigned n)
 	q->rx_count->frames -= n;
 }
 
-static __attribute__((noinline)) void release_some(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
+static __attribute__((noinline)) void release_some(struct kbp_queue *q, const struct kbp_frame *f,
+						   unsigned n)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
 	__u64 *slot = x->fill.slots;
@@ -102,17 +107,17 @@ static __attribute__((noinline)) void release_some(struct kbp_queue *q, const st
 
 	while (at != end)
 		slot[at++ & mask] = (f++)->token;
-	x->peeked = 0;
 	x->fill.idx = at;
 	__atomic_store_n(x->fill.prod, at, __ATOMIC_RELEASE);
 	q->held -= n;
 }
 
-/* `peeked` frames were written when nothing else was held, and whatever lowers `held` sets it to 0. So if as
- * many are held now, they are those same frames, and if all of them come back, the order does not matter. That
- * the fill index has not moved says that nobody wrote over them.
+/* `peeked` frames stand in the fill ring from `peeked_at` on. Whatever lowers `held` sets `peeked`
+ * to 0 or moves the fill index. So if neither has happened and as many are held now, they are those
+ * same frames, and if all of them come back, the order does not matter.
  *
- * The kernel masks the offset away in aligned mode (xp_check_aligned): a token goes back as it came. */
+ * The kernel masks the offset away in aligned mode (xp_check_aligned): a token goes back as it
+ * came. */
 static void rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
@@ -122,7 +127,6 @@ static void rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned 
 		release_some(q, f, n);
 		return;
 	}
-	x->peeked = 0;
 	x->fill.idx = at + n;
 	__atomic_store_n(x->fill.prod, at + n, __ATOMIC_RELEASE);
 	q->held = 0;
@@ -130,7 +134,8 @@ static void rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned 
 
 /* ---------------------------------------------------------------- receive: behind both forms */
 
-/* Length of the chain that begins at descriptor `at`; 0: its end is not among the n waiting ones. */
+/* Length of the chain that begins at descriptor `at`; 0: its end is not among the n waiting
+ * ones. */
 static uint32_t chain_len(const struct kbp_axdp_queue *x, uint32_t at, uint32_t n)
 {
 	const struct xdp_desc *desc = x->rx.slots;
@@ -203,25 +208,25 @@ uint32_t kbp_axdp_rx_special(struct kbp_axdp_queue *x, uint32_t max)
 		refill(x);
 	x->special &= ~(uint32_t)(KBP_AXDP_RETURNED | KBP_AXDP_AT_BOUND);
 	room = x->q.hold_max - x->q.held;
-	if (!room)
-		x->special |= KBP_AXDP_AT_BOUND;
 	if (x->special & KBP_AXDP_CHAINS)
 		return chain_cut(x, kbp_axdp_rx_waiting(x, UINT32_MAX), max, room);
 	n = kbp_axdp_rx_waiting(x, max);
-	if (n <= room)
+	if (room)
 		return n;
-	x->q.rx_count->hold_limited++;
-	return room;
+	x->special |= KBP_AXDP_AT_BOUND; /* until something is given back */
+	x->q.rx_count->hold_limited += n > 0;
+	return 0;
 }
 
 void kbp_axdp_idle(struct kbp_axdp_queue *x)
 {
+	/* whatever is wrong, the port's monitor says it in the queue's state */
 	x->q.rx_count->kernel_calls++;
-	if (recvfrom((int)x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL) < 0 && (errno == ENETDOWN || errno == ENXIO))
-		kbp_queue_set_state(&x->q, KBP_QUEUE_LINK_DOWN);
+	recvfrom((int)x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-/* ---------------------------------------------------------------- transmit: buffers and descriptors */
+/* ---------------------------------------------------------------- transmit: buffers and
+ * descriptors */
 
 /* A sent buffer goes back to where it belongs. */
 static void come_home(struct kbp_axdp_queue *x, uint64_t addr)
@@ -283,6 +288,12 @@ static uint32_t tx_buffers(struct kbp_axdp_queue *x, uint32_t n)
 	if (x->n_tx - free > count->in_flight_max)
 		count->in_flight_max = x->n_tx - free;
 	kbp_axdp_complete(x);
+	if (!kbp_axdp_tx_buffers_free(x)) {
+		/* all of them may lie in the ring since the link was down: nothing else rings
+		 * again */
+		kbp_axdp_kick_rest(x);
+		kbp_axdp_complete(x);
+	}
 	free = kbp_axdp_tx_buffers_free(x);
 	if (free >= n)
 		return n;
@@ -361,8 +372,8 @@ static void forward(struct kbp_axdp_queue *x)
 	x->q.held--;
 }
 
-/* Room for fewer than n, or completions of forwarded frames may be waiting: who only forwards never runs out
- * of TX buffers, and so never asks for them. A chain goes whole or not at all. */
+/* Room for fewer than n, or completions of forwarded frames may be waiting: who only forwards never
+ * runs out of TX buffers, and so never asks for them. A chain goes whole or not at all. */
 static __attribute__((noinline)) uint32_t submit_room(struct kbp_axdp_queue *x,
 						      const struct kbp_frame *f, uint32_t n)
 {
@@ -415,8 +426,12 @@ static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
 
-	for (unsigned i = 0; i < n; i++)
-		*x->tx_top++ = f[i].token;
+	for (unsigned i = 0; i < n; i++) {
+		if (f[i].flags & KBP_FRAME_TX)
+			*x->tx_top++ = f[i].token;
+		else
+			rx_release(q, &f[i], 1); /* a received frame that was to be forwarded */
+	}
 }
 
 static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned max)
@@ -428,8 +443,8 @@ static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned 
 	if (!(q->flags & KBP_QUEUE_COMPLETIONS))
 		return 0;
 	n = __atomic_load_n(x->comp.prod, __ATOMIC_ACQUIRE) - x->comp.idx;
-	if (!n && __atomic_load_n(x->tx.cons, __ATOMIC_RELAXED) != x->tx.idx)
-		kbp_axdp_kick(x);
+	if (!n)
+		kbp_axdp_kick_rest(x);
 	if (n > max)
 		n = max;
 	if (!n)
@@ -444,10 +459,11 @@ static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned 
 
 /* ---------------------------------------------------------------- transmit: doorbell */
 
-/* In copy mode (net/xdp/xsk.c, __xsk_generic_xmit) one call sends at most 32 frames and answers EAGAIN when
- * there are more. EBUSY: the device was down or without carrier, and one frame is gone. EAGAIN without
- * progress and ENOBUFS: the device's queue or the socket's send buffer is full, nothing is lost; what stays
- * in the ring goes with the next doorbell, at the latest with the next poll. */
+/* In copy mode (net/xdp/xsk.c, __xsk_generic_xmit) one call sends at most 32 frames and answers
+ * EAGAIN when there are more. EBUSY: the device was down or without carrier, and one frame is gone.
+ * EAGAIN without progress and ENOBUFS: the device's queue or the socket's send buffer is full,
+ * nothing is lost; what stays in the ring goes with the next doorbell, at the latest with the next
+ * poll. */
 void kbp_axdp_kick(struct kbp_axdp_queue *x)
 {
 	struct kbp_hot_tx *count = x->q.tx_count;
@@ -465,11 +481,15 @@ void kbp_axdp_kick(struct kbp_axdp_queue *x)
 		after = __atomic_load_n(x->tx.cons, __ATOMIC_RELAXED);
 		if (error == EBUSY && after != before)
 			count->errors++;
-		if (error == ENETDOWN || error == ENXIO)
-			kbp_queue_set_state(&x->q, KBP_QUEUE_LINK_DOWN);
 	} while (error == EINTR || ((error == EAGAIN || error == EBUSY) && after != before));
 	if (after != x->tx.idx && (error == EAGAIN || error == EBUSY || error == ENOBUFS))
 		x->special |= KBP_AXDP_UNSENT;
+}
+
+void kbp_axdp_kick_rest(struct kbp_axdp_queue *x)
+{
+	if (__atomic_load_n(x->tx.cons, __ATOMIC_RELAXED) != x->tx.idx)
+		kbp_axdp_kick(x);
 }
 
 /* A ring that the queue does not have is an empty one without room. */

@@ -26,14 +26,11 @@ struct kbp_axdp_port {
 	struct flow_redirect *skel;
 	int link_fd; /* bpf_link; -1: not attached */
 	uint32_t prog_id;
-	bool native;	    /* attached in the driver */
-	uint32_t rx_queues; /* open, with RX */
-	unsigned n_flows;
+	bool native; /* attached in the driver */
 	struct {
 		struct kbp_flow_key mask;
 		unsigned users;
 	} shape[KBP_SHAPES_MAX];
-	uint64_t count_base[KBP_XDP_COUNTS];
 };
 
 /* The cold part of a queue, behind the hot one. */
@@ -46,9 +43,9 @@ struct kbp_axdp_full {
 	struct xsk_ring_cons rx;
 	struct xsk_ring_prod tx, fill;
 	struct xsk_ring_cons comp;
-	uint64_t tpl_free[KBP_AXDP_TEMPLATES]; /* stack of free template buffers */
-	bool tpl_busy[KBP_AXDP_TEMPLATES];
-	uint32_t n_tpl_free;
+	bool tpl_open[KBP_AXDP_TEMPLATES];   /* buffers that templates have */
+	bool tpl_busy[KBP_AXDP_TEMPLATES];   /* in flight; also after the template was closed */
+	uint64_t count_base[KBP_XDP_COUNTS]; /* of the program, when the queue was opened */
 	enum kbp_mode mode;
 	uint32_t napi_id;
 	bool busy_poll_works;
@@ -67,6 +64,8 @@ static inline uint32_t kbp_axdp_tx_buffers_free(const struct kbp_axdp_queue *x)
 
 /* af_xdp.c: hang the array form on the queue, whose rings and chain_max are set. */
 void kbp_axdp_set_calls(struct kbp_queue *q);
+/* Ring the doorbell again when the kernel has left frames in the ring. */
+void kbp_axdp_kick_rest(struct kbp_axdp_queue *x);
 /* Take back what was sent; not on queues that keep completions. */
 void kbp_axdp_complete(struct kbp_axdp_queue *x);
 /* The same for the next n completions, which are there, on any queue. */

@@ -18,13 +18,7 @@
 #include <net/if.h>
 
 #include "af_xdp.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion" /* generated code */
-/* NOLINTBEGIN */
 #include "flow_redirect.skel.h"
-/* NOLINTEND */
-#pragma GCC diagnostic pop
 
 static struct kbp_axdp_port *axdp_port(const struct kbp_port *p)
 {
@@ -187,25 +181,30 @@ static void flow_key(const struct kbp_flow *flow, struct kbp_flow_key *key, stru
 	mask->proto = 0xff;
 }
 
-/* The shape's place in the program's list, made when it is new. Shapes stay once made: an unused
- * one costs a look-up per packet until the port closes, but nothing can be missed while the list
- * changes. */
+/* The shape's place in the program's list: where it is, else where none is in use, else at the end.
+ * A shape in use never moves, so no packet of its flows is missed while the list changes. */
 static int shape_use(struct kbp_axdp_port *a, const struct kbp_flow_key *mask)
 {
-	unsigned n = a->skel->bss->n_shapes;
-	uint32_t at;
+	uint32_t n = a->skel->bss->n_shapes, at = n;
 
-	for (at = 0; at < n; at++)
-		if (!memcmp(&a->shape[at].mask, mask, sizeof(*mask)))
-			goto found;
-	if (n == KBP_SHAPES_MAX)
+	for (uint32_t i = 0; i < n; i++) {
+		bool same = !memcmp(&a->shape[i].mask, mask, sizeof(*mask));
+
+		if (same && a->shape[i].users) {
+			a->shape[i].users++;
+			return (int)i;
+		}
+		if (at == n && !a->shape[i].users)
+			at = i;
+	}
+	if (at == KBP_SHAPES_MAX)
 		return -ENOSPC;
 	if (bpf_map_update_elem(bpf_map__fd(a->skel->maps.shapes), &at, mask, 0))
 		return -errno;
 	a->shape[at].mask = *mask;
-	__atomic_store_n(&a->skel->bss->n_shapes, n + 1, __ATOMIC_RELEASE);
-found:
-	a->shape[at].users++;
+	a->shape[at].users = 1;
+	if (at == n)
+		__atomic_store_n(&a->skel->bss->n_shapes, n + 1, __ATOMIC_RELEASE);
 	return (int)at;
 }
 
@@ -213,12 +212,19 @@ int kbp_axdp_flow_add(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_
 {
 	struct kbp_axdp_port *a = axdp_port(q->port);
 	struct kbp_flow_key key, mask;
+	struct kbp_link link;
 	uint32_t one = 1;
 	int shape;
 
 	if (!(q->flags & KBP_QUEUE_RX))
 		return kbp_fail(err, -EINVAL, "add a flow",
 				"the queue was opened without KBP_QUEUE_RX");
+	if (ref->flow.vlan && !kbp_link_read(q->port->info.interface, &link, NULL) &&
+	    link.strips_vlan && !link.virtual_device)
+		return kbp_fail(err, -EOPNOTSUPP, "add a flow",
+				"%s takes VLAN tags out of the frames, so the program cannot see them: "
+				"ethtool -K %s rxvlan off, or leave the VLAN open",
+				q->port->info.interface, q->port->info.interface);
 	flow_key(&ref->flow, &key, &mask);
 	shape = shape_use(a, &mask);
 	if (shape < 0)
@@ -235,7 +241,6 @@ int kbp_axdp_flow_add(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_
 					       "the flow table refused it (of %d flows)",
 				KBP_FLOWS_MAX);
 	}
-	a->n_flows++;
 	return 0;
 }
 
@@ -248,7 +253,6 @@ int kbp_axdp_flow_del(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_
 	for (unsigned i = 0; i < KBP_SHAPES_MAX; i++)
 		if (a->shape[i].users && !memcmp(&a->shape[i].mask, &mask, sizeof(mask)))
 			a->shape[i].users--;
-	a->n_flows--;
 	if (bpf_map_delete_elem(bpf_map__fd(a->skel->maps.flows), &key))
 		return kbp_fail(err, -errno, "delete a flow", "the flow table no longer has it");
 	return 0;

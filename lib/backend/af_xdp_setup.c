@@ -9,6 +9,7 @@
  * program's map.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,6 +203,9 @@ static int umem_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 					 "the kernel refused the memory: is CONFIG_XDP_SOCKETS on?",
 				 "register %llu bytes of packet memory for %s",
 				 (unsigned long long)bytes, p->info.interface);
+	/* libxdp's socket would survive exec, and with it its hold on the channel */
+	if (fcntl(xsk_umem__fd(full->umem), F_SETFD, FD_CLOEXEC))
+		return kbp_fail(err, -errno, "open an af_xdp queue", "%s", strerror(errno));
 	ring_of_prod(&x->fill, &full->fill);
 	ring_of_cons(&x->comp, &full->comp);
 	x->returned = calloc(n_rx + 1u, sizeof(*x->returned));
@@ -214,8 +218,6 @@ static int umem_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 	x->tx_top = x->tx_free;
 	for (uint32_t i = 0; i < x->n_tx; i++)
 		*x->tx_top++ = x->rx_bytes + (uint64_t)i * x->chunk;
-	for (uint32_t i = 0; i < n_tpl; i++)
-		full->tpl_free[full->n_tpl_free++] = x->tx_end + (uint64_t)i * x->chunk;
 	return 0;
 }
 
@@ -262,6 +264,22 @@ static int bind_failed(struct kbp_port *p, struct kbp_queue_cold *c, int rc, str
 			 c->opts.channel);
 }
 
+static void note(struct kbp_axdp_full *full, const char *fmt, ...) KBP_PRINTF(2, 3);
+
+/* Adds to what was asked for and not got. */
+static void note(struct kbp_axdp_full *full, const char *fmt, ...)
+{
+	size_t n = strlen(full->note);
+	va_list args;
+
+	if (n && n < sizeof(full->note) - 2)
+		n += (size_t)snprintf(full->note + n, sizeof(full->note) - n, "; ");
+	va_start(args, fmt);
+	if (n < sizeof(full->note))
+		vsnprintf(full->note + n, sizeof(full->note) - n, fmt, args);
+	va_end(args);
+}
+
 static int bind_best(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
 		     struct kbp_error *err)
 {
@@ -276,15 +294,14 @@ static int bind_best(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 	tried = (want == KBP_MODE_AUTO || want == KBP_MODE_ZEROCOPY) && (a->native || a->link_fd < 0);
 	if (tried) {
 		rc = bind_once(p, c, full, XDP_ZEROCOPY);
-		if (rc && rc != -EOPNOTSUPP && rc != -EINVAL)
+		if (rc == -EBUSY)
 			return bind_failed(p, c, rc, err);
 	}
 	if (rc && want == KBP_MODE_ZEROCOPY && p->opts.flags & KBP_PORT_STRICT)
 		return bind_failed(p, c, rc, err);
 	if (rc) {
 		if (tried)
-			snprintf(full->note, sizeof(full->note), "driver %s has no zero-copy (%s)",
-				 p->info.driver, strerror(-rc));
+			note(full, "driver %s has no zero-copy (%s)", p->info.driver, strerror(-rc));
 		rc = bind_once(p, c, full, XDP_COPY);
 	}
 	if (rc)
@@ -305,8 +322,7 @@ static void busy_poll_set(struct kbp_axdp_full *full)
 
 	/* without a NAPI id the options are accepted and do nothing (veth) */
 	if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &full->napi_id, &len) || !full->napi_id) {
-		snprintf(full->note, sizeof(full->note),
-			 "busy polling would do nothing: the driver has no NAPI id");
+		note(full, "busy polling would do nothing: the driver has no NAPI id");
 		return;
 	}
 	full->busy_poll_works =
@@ -314,7 +330,7 @@ static void busy_poll_set(struct kbp_axdp_full *full)
 		!setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &usecs, sizeof(usecs)) &&
 		!setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget));
 	if (!full->busy_poll_works)
-		snprintf(full->note, sizeof(full->note), "busy polling refused: %s", strerror(errno));
+		note(full, "busy polling refused: %s", strerror(errno));
 	full->x.busy_poll = full->busy_poll_works;
 }
 
@@ -361,11 +377,17 @@ static int queue_check(struct kbp_port *p, const struct kbp_queue_opts *o, struc
 static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_queue **q,
 		      struct kbp_error *err)
 {
-	struct kbp_axdp_port *a = p->priv;
 	struct kbp_axdp_full *full;
 	struct kbp_link before;
 	int rc = queue_check(p, &c->opts, err);
 
+	if (!rc)
+		rc = kbp_link_read(p->info.interface, &before, err);
+	if (!rc && before.ifindex != p->info.ifindex)
+		rc = kbp_failf(err, -ENODEV,
+			       "the interface the port was opened on is gone, another has its name now: "
+			       "open a new port",
+			       "open an af_xdp queue on %s", p->info.interface);
 	if (rc)
 		return rc;
 	full = aligned_alloc(64, (sizeof(*full) + 63) & ~63ul);
@@ -373,9 +395,7 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 		return kbp_fail(err, -ENOMEM, "open an af_xdp queue", "out of memory");
 	memset(full, 0, sizeof(*full));
 	if (c->opts.flags & KBP_QUEUE_RX) {
-		rc = kbp_link_read(p->info.interface, &before, err);
-		if (!rc)
-			rc = kbp_axdp_program_attach(p, err);
+		rc = kbp_axdp_program_attach(p, err);
 		if (!rc)
 			rc = wait_carrier(p, before.running, err);
 	}
@@ -392,7 +412,11 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	full->x.fd = (uint32_t)xsk_socket__fd(full->xsk);
 	if (c->opts.flags & KBP_QUEUE_BUSY_POLL)
 		busy_poll_set(full);
+	if (c->opts.flags & (KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS))
+		note(full, "no timestamps on this backend");
 	c->opts.flags &= ~(uint32_t)(KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS);
+	for (int i = 0; i < KBP_XDP_COUNTS; i++)
+		full->count_base[i] = kbp_axdp_program_count(p, (enum kbp_xdp_count)i);
 	if (c->opts.flags & KBP_QUEUE_RX) {
 		rc = kbp_axdp_map_socket(p, c->opts.channel, xsk_socket__fd(full->xsk));
 		if (rc) {
@@ -400,7 +424,6 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 				  "serve channel %u of %s", c->opts.channel, p->info.interface);
 			goto fail;
 		}
-		a->rx_queues++;
 	}
 	p->info.achieved = full->mode;
 	p->info.proof = KBP_BOUND;
@@ -417,12 +440,8 @@ fail:
 
 static void queue_close(struct kbp_queue *q)
 {
-	struct kbp_axdp_port *a = q->port->priv;
-
-	if (q->flags & KBP_QUEUE_RX) {
+	if (q->flags & KBP_QUEUE_RX)
 		kbp_axdp_map_socket(q->port, kbp_cold(q)->opts.channel, -1);
-		a->rx_queues--;
-	}
 	queue_free(kbp_axdp_full(q));
 }
 
@@ -433,13 +452,19 @@ static unsigned queue_drain(struct kbp_queue *q)
 
 	if (!(q->flags & KBP_QUEUE_TX))
 		return 0;
-	if (__atomic_load_n(x->tx.cons, __ATOMIC_RELAXED) != x->tx.idx)
-		kbp_axdp_kick(x);
+	kbp_axdp_kick_rest(x);
 	done = __atomic_load_n(x->comp.prod, __ATOMIC_ACQUIRE) - x->comp.idx;
 	if (done)
 		kbp_axdp_collect(x, done);
-	kbp_cold(q)->reserved = x->n_tx - kbp_axdp_tx_buffers_free(x);
 	return x->tx.idx - x->comp.idx;
+}
+
+/* Of the pool's buffers those neither free nor in flight. */
+static unsigned queue_reserved(const struct kbp_queue *q)
+{
+	const struct kbp_axdp_queue *x = &kbp_axdp_full(q)->x;
+
+	return x->n_tx - kbp_axdp_tx_buffers_free(x) - (x->tx.idx - x->comp.idx - x->n_strange);
 }
 
 /* ---------------------------------------------------------------- queue: facts */
@@ -476,6 +501,11 @@ static bool queue_pending(struct kbp_queue *q)
 	return q->flags & KBP_QUEUE_RX && __atomic_load_n(x->rx.prod, __ATOMIC_ACQUIRE) != x->rx.idx;
 }
 
+static uint64_t program_count(const struct kbp_queue *q, enum kbp_xdp_count which)
+{
+	return kbp_axdp_program_count(q->port, which) - kbp_axdp_full(q)->count_base[which];
+}
+
 static void queue_counters(const struct kbp_queue *q, struct kbp_counter_list *l)
 {
 	struct xdp_statistics s = { 0 };
@@ -491,12 +521,11 @@ static void queue_counters(const struct kbp_queue *q, struct kbp_counter_list *l
 	kbp_count_add(l, "xdp_rx_invalid_descs", s.rx_invalid_descs, KBP_COUNT_CAUSE, false);
 	kbp_count_add(l, "xdp_tx_invalid_descs", s.tx_invalid_descs, KBP_COUNT_TX_DROP, false);
 	kbp_count_add(l, "xdp_tx_ring_empty", s.tx_ring_empty_descs, KBP_COUNT_INFO, false);
-	kbp_count_add(l, "flow_matched", kbp_axdp_program_count(q->port, KBP_XDP_MATCHED),
-		      KBP_COUNT_INFO, true);
-	kbp_count_add(l, "flow_on_unserved_queue",
-		      kbp_axdp_program_count(q->port, KBP_XDP_UNSERVED), KBP_COUNT_DROP, true);
-	kbp_count_add(l, "fragments_to_kernel", kbp_axdp_program_count(q->port, KBP_XDP_FRAGMENTS),
-		      KBP_COUNT_INFO, true);
+	kbp_count_add(l, "flow_matched", program_count(q, KBP_XDP_MATCHED), KBP_COUNT_INFO, true);
+	kbp_count_add(l, "flow_on_unserved_queue", program_count(q, KBP_XDP_UNSERVED),
+		      KBP_COUNT_DROP, true);
+	kbp_count_add(l, "fragments_to_kernel", program_count(q, KBP_XDP_FRAGMENTS), KBP_COUNT_INFO,
+		      true);
 }
 
 /* ---------------------------------------------------------------- transmit, cold */
@@ -513,35 +542,42 @@ static int txflow_open(struct kbp_txflow *t, const struct kbp_flow *flow, struct
 	return 0;
 }
 
-static int template_open(struct kbp_template *tpl, struct kbp_error *err)
+static uint32_t template_slot(const struct kbp_template *tpl)
 {
-	struct kbp_axdp_full *full = kbp_axdp_full(tpl->t->q);
+	const struct kbp_axdp_queue *x = kbp_axdp(tpl->t->q);
 
-	if (!full->n_tpl_free)
-		return kbp_fail(err, -ENOMEM, "open a template",
-				"a queue has %u templates, and all are open", KBP_AXDP_TEMPLATES);
-	tpl->token = full->tpl_free[--full->n_tpl_free];
-	tpl->payload = full->x.umem + tpl->token + tpl->t->hdr_len;
-	return 0;
-}
-
-static bool *template_flag(struct kbp_template *tpl)
-{
-	struct kbp_axdp_full *full = kbp_axdp_full(tpl->t->q);
-
-	return &full->tpl_busy[(tpl->token - full->x.tx_end) / full->x.chunk];
+	return (uint32_t)((tpl->token - x->tx_end) / x->chunk);
 }
 
 static bool template_busy(struct kbp_template *tpl)
 {
-	struct kbp_axdp_queue *x = kbp_axdp(tpl->t->q);
+	struct kbp_axdp_full *full = kbp_axdp_full(tpl->t->q);
+	const bool *busy = &full->tpl_busy[template_slot(tpl)];
 
-	if (*template_flag(tpl)) {
-		if (__atomic_load_n(x->tx.cons, __ATOMIC_RELAXED) != x->tx.idx)
-			kbp_axdp_kick(x);
-		kbp_axdp_complete(x);
+	if (*busy) {
+		kbp_axdp_kick_rest(&full->x);
+		kbp_axdp_complete(&full->x);
 	}
-	return *template_flag(tpl);
+	return *busy;
+}
+
+static int template_open(struct kbp_template *tpl, struct kbp_error *err)
+{
+	struct kbp_axdp_full *full = kbp_axdp_full(tpl->t->q);
+	uint32_t i;
+
+	kbp_axdp_complete(&full->x);
+	for (i = 0; i < KBP_AXDP_TEMPLATES; i++)
+		if (!full->tpl_open[i] && !full->tpl_busy[i])
+			break;
+	if (i == KBP_AXDP_TEMPLATES)
+		return kbp_fail(err, -ENOMEM, "open a template",
+				"a queue has %u templates, and all are open or in flight",
+				KBP_AXDP_TEMPLATES);
+	full->tpl_open[i] = true;
+	tpl->token = full->x.tx_end + (uint64_t)i * full->x.chunk;
+	tpl->payload = full->x.umem + tpl->token + tpl->t->hdr_len;
+	return 0;
 }
 
 static unsigned template_send(struct kbp_template *tpl)
@@ -557,7 +593,7 @@ static unsigned template_send(struct kbp_template *tpl)
 	d->addr = tpl->token;
 	d->len = tpl->len + tpl->t->hdr_len;
 	d->options = 0;
-	*template_flag(tpl) = true;
+	kbp_axdp_full(&x->q)->tpl_busy[template_slot(tpl)] = true;
 	x->n_strange++;
 	kbp_axdp_tx_publish(x, x->tx.idx + 1, 1);
 	return 1;
@@ -565,9 +601,7 @@ static unsigned template_send(struct kbp_template *tpl)
 
 static void template_close(struct kbp_template *tpl)
 {
-	struct kbp_axdp_full *full = kbp_axdp_full(tpl->t->q);
-
-	full->tpl_free[full->n_tpl_free++] = tpl->token;
+	kbp_axdp_full(tpl->t->q)->tpl_open[template_slot(tpl)] = false;
 }
 
 const struct kbp_backend kbp_backend_af_xdp = {
@@ -581,6 +615,7 @@ const struct kbp_backend kbp_backend_af_xdp = {
 	.queue_open = queue_open,
 	.queue_close = queue_close,
 	.queue_drain = queue_drain,
+	.queue_reserved = queue_reserved,
 	.queue_info = queue_info,
 	.queue_fd = queue_fd,
 	.queue_pending = queue_pending,

@@ -109,7 +109,6 @@ void sock_tx_forget(struct sock_queue *sq, struct sock_tx *tx);
 int sock_tx_stamps(int fd);
 
 /* socket_setup.c */
-int sock_netns_check(const struct kbp_port *p, struct kbp_error *err);
 /* errno, said of the socket of that flow; hint NULL: what strerror says. */
 int sock_fail(struct kbp_error *err, const struct kbp_port *p, const struct kbp_flow *flow,
 	      const char *what, const char *hint);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,29 +24,9 @@
 
 /* ---------------------------------------------------------------- port */
 
-static uint64_t netns_ino(void)
-{
-	struct stat st;
-
-	return stat("/proc/thread-self/ns/net", &st) ? 0 : (uint64_t)st.st_ino;
-}
-
-/* Sockets are born in the namespace of the calling thread: that must be the port's. */
-int sock_netns_check(const struct kbp_port *p, struct kbp_error *err)
-{
-	uint64_t now = netns_ino();
-
-	if (!p->netns_ino || !now || now == p->netns_ino)
-		return 0;
-	return kbp_failf(err, -ENODEV,
-			 "call from a thread in the namespace the port was opened in (setns)",
-			 "open a socket on %s from another network namespace", p->info.interface);
-}
-
 static int port_open(struct kbp_port *p, struct kbp_error *err)
 {
 	(void)err;
-	p->netns_ino = netns_ino();
 	p->info.achieved = KBP_MODE_KERNEL;
 	p->info.proof = KBP_BOUND;
 	return 0;
@@ -303,10 +282,8 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 {
 	const struct kbp_queue_opts *o = &c->opts;
 	struct sock_queue *sq;
-	int rc = sock_netns_check(p, err);
+	int rc;
 
-	if (rc)
-		return rc;
 	if (o->channel)
 		return kbp_failf(err, -EINVAL, "a socket queue has no channels: leave it 0",
 				 "open channel %u of %s with sockets", o->channel, p->info.interface);
@@ -580,9 +557,6 @@ static int flow_add(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_er
 	if (!(q->flags & KBP_QUEUE_RX))
 		return kbp_failf(err, -EINVAL, "open the queue with KBP_QUEUE_RX",
 				 "add a flow to a TX-only queue of %s", q->port->info.interface);
-	rc = sock_netns_check(q->port, err);
-	if (rc)
-		return rc;
 	flow = calloc(1, sizeof(*flow));
 	if (!flow)
 		return kbp_fail(err, -ENOMEM, "add a flow", "out of memory");

@@ -82,7 +82,7 @@ int sock_txflow_open(struct kbp_txflow *t, const struct kbp_flow *flow, struct k
 	uint32_t head = flow->dst.family == AF_INET6 ? 48 : 28;
 	uint32_t max = flow->dst.family == AF_INET6 ? UDP6_MAX : UDP4_MAX;
 	struct sock_tx *tx;
-	int rc = sock_netns_check(p, err);
+	int rc = kbp_port_usable(p, err);
 
 	if (rc)
 		return rc;

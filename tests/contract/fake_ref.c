@@ -424,8 +424,8 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	r->tx_owner = calloc(r->n_tx + TEMPLATES, 1);
 	r->tx_id = calloc(o->tx_ring, sizeof(*r->tx_id));
 	r->free_tx = calloc(r->n_tx + 1, sizeof(*r->free_tx));
-	r->done_size = 4 * o->tx_ring; /* forwarded frames are not bounded by buffers: by the reader's
-				 * bursts */
+	r->done_size = 4 * o->tx_ring; /* forwarded frames are not bounded by buffers: by the
+				        * reader's bursts */
 	r->done = calloc(r->done_size, sizeof(*r->done));
 	if (superbufs_map(r) || !r->tx_mem || !r->tx_owner || !r->tx_id || !r->free_tx || !r->done) {
 		queue_free(r);

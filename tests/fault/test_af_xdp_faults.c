@@ -220,6 +220,121 @@ static void without_hugepages_it_works_and_says_so(void **state)
 	ok(kbp_port_close(port, &err));
 }
 
+static void a_program_started_by_the_owner_does_not_keep_the_channel(void **state)
+{
+	struct kbp_port *port;
+	struct kbp_queue *q;
+	pid_t pid;
+
+	(void)state;
+	ok(kbp_port_open("af_xdp", rx_if(), NULL, &port, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		execlp("sleep", "sleep", "20", (char *)NULL);
+		_exit(1);
+	}
+	nap(); /* until it is the other program */
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	reap(pid);
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_port_close(port, &err));
+}
+
+static void a_forked_child_is_refused_and_harms_nothing(void **state)
+{
+	struct kbp_flow flow = flow_of("10.77.0.2:5000");
+	struct kbp_port *port;
+	struct kbp_queue *q, *other;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	ok(kbp_port_open("af_xdp", rx_if(), NULL, &port, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(kbp_queue_open(port, NULL, &other, &err) != -ECHILD ||
+		      kbp_flow_add(q, &flow, NULL, &err) != -ECHILD ||
+		      kbp_queue_close(q, KBP_CLOSE_FORCE, &err) != -ECHILD ||
+		      kbp_port_close(port, &err) != -ECHILD);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(access(kbp_port_counters_path(port), F_OK), 0);
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_port_close(port, &err));
+}
+
+static void another_network_namespace_is_refused(void **state)
+{
+	struct kbp_flow flow = flow_of("239.1.2.3:5000");
+	struct kbp_port *port;
+	struct kbp_queue *q, *other;
+
+	(void)state;
+	ok(kbp_port_open("af_xdp", rx_if(), NULL, &port, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	enter(KBP_LAB_TX);
+	assert_int_equal(kbp_flow_add(q, &flow, NULL, &err), -ENODEV);
+	assert_int_equal(kbp_queue_open(port, NULL, &other, &err), -ENODEV);
+	enter(KBP_LAB_RX);
+	ok(kbp_flow_add(q, &flow, NULL, &err));
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_port_close(port, &err));
+}
+
+static void a_group_in_a_vlan_is_not_joined_in_the_wrong_one(void **state)
+{
+	struct kbp_flow flow = flow_of("239.1.2.3:5000%5");
+	struct kbp_port *port;
+	struct kbp_queue *q;
+
+	(void)state;
+	ok(kbp_port_open("af_xdp", rx_if(), NULL, &port, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	assert_int_equal(kbp_flow_add(q, &flow, NULL, &err), -ENODEV);
+	assert_non_null(strstr(err.step, "static join needed"));
+	flow.flags |= KBP_FLOW_NO_JOIN;
+	ok(kbp_flow_add(q, &flow, NULL, &err));
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_port_close(port, &err));
+}
+
+static void a_template_closed_in_flight_is_not_overwritten_by_the_next(void **state)
+{
+	struct kbp_flow to = flow_of("10.77.0.1:7000");
+	struct kbp_template *a, *b;
+	struct kbp_txflow *t;
+	struct kbp_port *port;
+	struct kbp_queue *q;
+	uint64_t token;
+	char cmd[128];
+
+	(void)state;
+	ok(kbp_port_open("af_xdp", rx_if(), NULL, &port, &err));
+	ok(kbp_queue_open(port, NULL, &q, &err));
+	ok(kbp_txflow_open(q, &to, &t, &err));
+	ok(kbp_template_open(t, "A", 1, &a, &err));
+	token = kbp_template_token(a);
+	snprintf(cmd, sizeof(cmd), "ip link set %s down", rx_if());
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(kbp_template_send(a), 1);
+	assert_int_equal(kbp_template_send(a), 0);
+	kbp_template_close(a);
+	ok(kbp_template_open(t, "B", 1, &b, &err));
+	assert_true(kbp_template_token(b) != token);
+	kbp_template_close(b);
+	kbp_txflow_close(t);
+	/* nothing is reserved: what the device still has does not stand in the way */
+	ok(kbp_queue_close(q, 0, &err));
+	ok(kbp_port_close(port, &err));
+	snprintf(cmd, sizeof(cmd), "ip link set %s up", rx_if());
+	assert_int_equal(system(cmd), 0);
+}
+
 static void unknown_names_are_refused_with_the_known_ones(void **state)
 {
 	struct kbp_port *port;
@@ -282,6 +397,11 @@ int main(void)
 		cmocka_unit_test(a_lost_link_is_seen_and_comes_back),
 		cmocka_unit_test(without_privilege_the_missing_capability_is_named),
 		cmocka_unit_test(without_hugepages_it_works_and_says_so),
+		cmocka_unit_test(a_program_started_by_the_owner_does_not_keep_the_channel),
+		cmocka_unit_test(a_forked_child_is_refused_and_harms_nothing),
+		cmocka_unit_test(another_network_namespace_is_refused),
+		cmocka_unit_test(a_group_in_a_vlan_is_not_joined_in_the_wrong_one),
+		cmocka_unit_test(a_template_closed_in_flight_is_not_overwritten_by_the_next),
 		cmocka_unit_test(unknown_names_are_refused_with_the_known_ones),
 		cmocka_unit_test(a_removed_interface_ends_the_queue),
 	};

@@ -217,6 +217,7 @@ static void options_that_make_no_sense_are_named(void **state)
 	REFUSED(-EINVAL, "handler delay", o.handler_delay_ns = 2000000000);
 	REFUSED(-EINVAL, "CPU 4000", o.cpu_rx = 4001);
 	REFUSED(-EINVAL, "two different CPUs", o.cpu_rx = 1; o.cpu_tx = 1);
+	REFUSED(-EINVAL, "power of two", o.rx_ring = 1000);
 	REFUSED(-EINVAL, "commas", o.backends = "socket,,af_xdp");
 	REFUSED(-EINVAL, "once", o.backends = "socket,socket");
 	REFUSED(-EINVAL, "both ends", o.rx_ifname = "lo");
@@ -229,14 +230,62 @@ static void options_that_make_no_sense_are_named(void **state)
 static void things_that_are_not_there_are_named(void **state)
 {
 	(void)state;
-	REFUSED(-ENOENT, "ef_nope", o.backends = "ef_nope");
+	REFUSED(-ENOENT, "ef_nope", o.backends = "socket, ef_nope");
 	REFUSED(-ENODEV, "nosuch0", o.rx_ifname = "lo"; o.tx_ifname = "nosuch0");
 	REFUSED(-ENOENT, "nowhere", o.rx_ifname = "lo"; o.tx_ifname = "lo"; o.rx_netns = "nowhere");
 	REFUSED(-ENOENT, "/no/such.pcap", o.capture = "/no/such.pcap");
 	REFUSED(-EISDIR, "/tmp", o.capture = "/tmp");
 	REFUSED(-EINVAL, "/etc/hostname", o.capture = "/etc/hostname");
 	REFUSED(-EEXIST, "/etc", o.out_dir = "/etc");
+	REFUSED(-EINVAL, "name a directory", o.out_dir = "");
+	REFUSED(-EINVAL, "no regular file", o.capture = "/dev/zero");
 	REFUSED(-ENOENT, "/no/such", o.out_dir = "/no/such/dir");
+}
+
+/* A backend that is missing is told before the others are measured. */
+static bool count_sending(const struct kbp_bench_progress *p, void *arg)
+{
+	*(unsigned *)arg += p->backend[0] != '\0';
+	return true;
+}
+
+static void a_missing_backend_is_told_before_anything_is_measured(void **state)
+{
+	struct kbp_bench_opts o = small();
+	struct kbp_results *res;
+	unsigned measured = 0;
+
+	(void)state;
+	o.backends = "socket,ef_nope";
+	assert_int_equal(kbp_bench_run(&o, count_sending, &measured, &res, NULL), -ENOENT);
+	assert_int_equal(measured, 0);
+}
+
+static void a_frame_beyond_the_receivers_mtu_is_refused_before_the_start(void **state)
+{
+	struct kbp_lab_opts l = KBP_LAB_OPTS_INIT;
+	struct kbp_bench_opts o = small();
+	struct kbp_lab_info lab;
+	struct kbp_error err;
+	char cmd[128];
+
+	(void)state;
+	l.flags = KBP_LAB_EPHEMERAL;
+	l.prefix = "kbm";
+	l.mtu = 9000;
+	assert_int_equal(kbp_lab_up(&l, &lab, &err), 0);
+	o.rx_ifname = lab.host[KBP_LAB_RX].ifname;
+	o.rx_netns = lab.host[KBP_LAB_RX].netns;
+	o.tx_ifname = lab.host[KBP_LAB_TX].ifname;
+	o.tx_netns = lab.host[KBP_LAB_TX].netns;
+	o.frame_bytes = 4000;
+	snprintf(cmd, sizeof(cmd), "ip -n %s link set %s mtu 1500", o.rx_netns, o.rx_ifname);
+	assert_int_equal(system(cmd), 0);
+	assert_refused(&o, -EMSGSIZE, "receive the longest frame");
+	snprintf(cmd, sizeof(cmd), "ip -n %s link set %s mtu 1500", o.tx_netns, o.tx_ifname);
+	assert_int_equal(system(cmd), 0);
+	assert_refused(&o, -EMSGSIZE, "send the longest frame");
+	kbp_lab_down(lab.prefix, NULL);
 }
 
 static void a_strict_request_that_veth_cannot_meet_is_refused(void **state)
@@ -244,6 +293,7 @@ static void a_strict_request_that_veth_cannot_meet_is_refused(void **state)
 	(void)state;
 	REFUSED(-EOPNOTSUPP, "zero", o.backends = "af_xdp"; o.mode = KBP_MODE_ZEROCOPY;
 		o.strict = true);
+	REFUSED(-EOPNOTSUPP, "zero", o.mode = KBP_MODE_ZEROCOPY; o.strict = true);
 }
 
 /* Runs `body` in a child and hands back its exit status. */
@@ -318,6 +368,8 @@ int main(void)
 		cmocka_unit_test(an_interface_removed_in_mid_run_ends_the_bench_with_the_reason),
 		cmocka_unit_test(options_that_make_no_sense_are_named),
 		cmocka_unit_test(things_that_are_not_there_are_named),
+		cmocka_unit_test(a_missing_backend_is_told_before_anything_is_measured),
+		cmocka_unit_test(a_frame_beyond_the_receivers_mtu_is_refused_before_the_start),
 		cmocka_unit_test(a_strict_request_that_veth_cannot_meet_is_refused),
 		cmocka_unit_test(without_privilege_the_missing_capability_is_named),
 		cmocka_unit_test(one_cpu_is_not_enough_and_the_error_says_so),

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/capture_craft.h"
@@ -81,7 +83,9 @@ static void both_backends_deliver_every_byte_in_order_and_alike(void **state)
 		assert_true(res->run[i].virtual_device);
 		assert_int_equal(res->run[i].n_rounds, 2);
 		assert_int_equal(res->run[i].latency.samples,
-				 1800); /* a tenth of each round is warm-up */
+				 1600); /* a fifth of each round is warm-up */
+		assert_int_equal(res->run[i].lateness.samples, 2000);
+		assert_true(res->run[i].rx_ring > 0 || i == 0);
 	}
 	assert_string_equal(res->run[0].digest, res->run[1].digest);
 	kbp_results_free(res);
@@ -153,11 +157,14 @@ static void an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name(v
 			assert_int_equal(r->foreign + r->out_of_order, 0);
 		}
 		assert_non_null(finding(res, "loss"));
+		assert_true(finding(res, "loss")->note); /* it was asked for */
 		kbp_results_free(res);
 	}
 }
 
 /* 100 frames of different lengths to a group, tagged when asked; `cut` bytes missing at the end. */
+static uint32_t jump_s; /* of the capture's clock, in its middle */
+
 static int capture(char path[64], unsigned what, size_t cut)
 {
 	static struct craft c;
@@ -170,7 +177,7 @@ static int capture(char path[64], unsigned what, size_t cut)
 
 		memset(payload, (int)i, sizeof(payload));
 		n = craft_frame(frame, what | CRAFT_BAD_SUMS, 5000, payload, 20 + i);
-		craft_record(&c, 1, i * 100, frame, n, n);
+		craft_record(&c, i < 50 ? 1 : 1 + jump_s, i * 100, frame, n, n);
 	}
 	c.len -= cut;
 	return craft_path(&c, path);
@@ -208,6 +215,82 @@ static void a_unicast_capture_is_addressed_to_the_receiver(void **state)
 		assert_whole(&res->run[i], 2000);
 	kbp_results_free(res);
 	close(fd);
+}
+
+static void a_jump_of_the_captures_clock_that_cuts_the_replay_is_pointed_out(void **state)
+{
+	struct kbp_bench_opts o = small();
+	struct kbp_results *res;
+	const struct kbp_finding *f;
+	char path[64];
+	int fd;
+
+	(void)state;
+	jump_s = 1000;
+	fd = capture(path, CRAFT_GROUP, 0);
+	jump_s = 0;
+	o.capture = path;
+	o.timing = KBP_TIMING_RECORDED;
+	o.rate_pps = 0;
+	o.rounds = 1;
+	o.backends = "socket";
+	res = bench(&o);
+	assert_whole(&res->run[0], 50);
+	f = finding(res, "capture_gap");
+	assert_non_null(f);
+	assert_non_null(strstr(f->text, "50 of its 100 frames"));
+	assert_non_null(strstr(f->text, "record 51 "));
+	assert_string_equal(kbp_results_fact(res, "capture_mended"), "100");
+	kbp_results_free(res);
+	close(fd);
+}
+
+static void another_living_bench_is_noted(void **state)
+{
+	struct kbp_bench_opts o = small();
+	struct kbp_lab_entry list[256];
+	struct kbp_results *res;
+	int ready[2], n, status;
+	char byte = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct kbp_lab_opts l = KBP_LAB_OPTS_INIT;
+		struct kbp_lab_info lab;
+
+		l.flags = KBP_LAB_EPHEMERAL;
+		l.prefix = "kbn";
+		byte = kbp_lab_up(&l, &lab, NULL) == 0;
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 1);
+	o.backends = "socket";
+	o.rounds = 1;
+	o.seconds = 0.5;
+	res = bench(&o);
+	assert_non_null(finding(res, "not_alone"));
+	assert_true(finding(res, "not_alone")->note);
+	kbp_results_free(res);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	n = kbp_lab_list(list, 256);
+	for (int i = 0; i < n && i < 256; i++) {
+		if (list[i].owner_pid == pid) {
+			assert_true(list[i].leftover);
+			assert_int_equal(kbp_lab_down(list[i].prefix, NULL), 1);
+			pid = 0;
+		}
+	}
+	assert_int_equal(pid, 0);
+	close(ready[0]);
+	close(ready[1]);
 }
 
 static void a_capture_that_ends_in_mid_record_is_reported_and_the_rest_replayed(void **state)
@@ -290,6 +373,102 @@ static void given_interfaces_are_used_and_left_as_they_are(void **state)
 	assert_int_equal(kbp_lab_down(lab.prefix, &err), 1);
 }
 
+/* Whoever fires into our group while frames are sent. */
+static bool intrude(const struct kbp_bench_progress *p, void *arg)
+{
+	char cmd[256];
+
+	if (strcmp(p->doing, "sending") != 0 || !p->sent || *(bool *)arg)
+		return true;
+	snprintf(cmd, sizeof(cmd),
+		 "ip netns exec kbp%d-tx python3 -c \"import socket; socket.socket(socket.AF_INET, "
+		 "socket.SOCK_DGRAM).sendto(b'not ours', ('239.77.0.1', 31001))\"",
+		 getpid());
+	*(bool *)arg = system(cmd) == 0;
+	return true;
+}
+
+static void a_foreign_payload_is_counted_and_no_part_of_the_digest(void **state)
+{
+	struct kbp_bench_opts o = small();
+	struct kbp_error err = { 0 };
+	struct kbp_results *res;
+	bool done = false;
+
+	(void)state;
+	o.backends = " af_xdp ";
+	o.rounds = 1;
+	o.rate_pps = 500; /* long enough for a slow machine to intrude */
+	o.seconds = 4;
+	if (kbp_bench_run(&o, intrude, &done, &res, &err))
+		fail_msg("%s: %s", err.step, err.hint);
+	assert_true(done);
+	assert_int_equal(res->run[0].foreign, 1);
+	assert_int_equal(res->run[0].delivered, res->run[0].sent);
+	assert_string_equal(res->run[0].digest, res->run[0].digest_expected);
+	assert_false(finding(res, "foreign")->note);
+	kbp_results_free(res);
+}
+
+static void frames_that_the_device_refuses_are_a_finding(void **state)
+{
+	struct kbp_results res = { 0 };
+	struct kbp_bench b = { .res = &res };
+	struct kbp_result_run r = { .backend = "socket",
+				    .scheduled = 2000,
+				    .sent = 1990,
+				    .send_errors = 10,
+				    .delivered = 1990 };
+
+	(void)state;
+	kbp_bench_run_findings(&b, &r, ENOBUFS);
+	assert_int_equal(res.n_findings, 1);
+	assert_string_equal(res.finding[0].code, "send_refused");
+	assert_false(res.finding[0].note);
+	assert_non_null(strstr(res.finding[0].text, "10 of 2000"));
+	assert_non_null(strstr(res.finding[0].text, strerror(ENOBUFS)));
+	free(res.finding);
+}
+
+static void loss_and_frames_not_timed_are_findings_from_a_share_on(void **state)
+{
+	struct kbp_results res = { 0 };
+	struct kbp_bench b = { .res = &res };
+	struct kbp_result_run r = { .backend = "socket", .sent = 10000, .delivered = 9900 };
+
+	(void)state;
+	r.ambiguous = 9;
+	kbp_bench_run_findings(&b, &r, 0);
+	assert_true(finding(&res, "loss")->note);
+	assert_null(finding(&res, "ambiguous"));
+	res.n_findings = 0;
+	r.delivered = 9899;
+	r.ambiguous = 10;
+	kbp_bench_run_findings(&b, &r, 0);
+	assert_false(finding(&res, "loss")->note);
+	assert_false(finding(&res, "ambiguous")->note);
+	free(res.finding);
+}
+
+static void results_that_cannot_be_written_are_handed_over_all_the_same(void **state)
+{
+	struct kbp_bench_opts o = small();
+	struct kbp_results *res;
+	struct kbp_error err = { 0 };
+	char path[96];
+
+	(void)state;
+	o.backends = "socket";
+	o.rounds = 1;
+	o.out_dir = dir;
+	snprintf(path, sizeof(path), "%s/results.json.tmp", dir);
+	assert_int_equal(mkdir(path, 0700), 0); /* in the way of the file of that name */
+	assert_int_equal(kbp_bench_run(&o, NULL, NULL, &res, &err), -EISDIR);
+	assert_non_null(res);
+	assert_whole(&res->run[0], 2000);
+	kbp_results_free(res);
+}
+
 static void results_and_every_sample_are_on_disk(void **state)
 {
 	struct kbp_bench_opts o = small();
@@ -336,7 +515,10 @@ static void a_bench_that_is_stopped_ends_with_nothing_left(void **state)
 	(void)state;
 	o.seconds = 20;
 	o.rounds = 1;
+	o.out_dir = dir;
+	assert_int_equal(rmdir(dir), 0);
 	assert_int_equal(kbp_bench_run(&o, stop_at_once, &seen, &res, &err), -ECANCELED);
+	assert_int_equal(access(dir, F_OK), -1);
 	assert_null(res);
 	assert_true(seen);
 	snprintf(prefix, sizeof(prefix), "kbp%d", getpid());
@@ -368,13 +550,22 @@ int main(void)
 		cmocka_unit_test(an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name),
 		cmocka_unit_test(a_capture_is_replayed_round_and_round),
 		cmocka_unit_test(a_unicast_capture_is_addressed_to_the_receiver),
+		cmocka_unit_test(a_jump_of_the_captures_clock_that_cuts_the_replay_is_pointed_out),
+		cmocka_unit_test(another_living_bench_is_noted),
 		cmocka_unit_test(a_capture_that_ends_in_mid_record_is_reported_and_the_rest_replayed),
 		cmocka_unit_test(a_backend_that_cannot_carry_the_frames_is_left_out_with_the_reason),
 		cmocka_unit_test(frames_larger_than_a_buffer_arrive_whole),
 		cmocka_unit_test(given_interfaces_are_used_and_left_as_they_are),
+		cmocka_unit_test(a_foreign_payload_is_counted_and_no_part_of_the_digest),
+		cmocka_unit_test(frames_that_the_device_refuses_are_a_finding),
+		cmocka_unit_test(loss_and_frames_not_timed_are_findings_from_a_share_on),
+		cmocka_unit_test_setup_teardown(
+			results_that_cannot_be_written_are_handed_over_all_the_same, make_dir,
+			remove_dir),
 		cmocka_unit_test_setup_teardown(results_and_every_sample_are_on_disk, make_dir,
 						remove_dir),
-		cmocka_unit_test(a_bench_that_is_stopped_ends_with_nothing_left),
+		cmocka_unit_test_setup_teardown(a_bench_that_is_stopped_ends_with_nothing_left,
+						make_dir, remove_dir),
 	};
 	struct kbp_lab_opts l = KBP_LAB_OPTS_INIT;
 	struct kbp_lab_info lab;

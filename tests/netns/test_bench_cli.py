@@ -6,6 +6,7 @@ usage: test_bench_cli.py KBYPASS
 """
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,14 +17,16 @@ SHORT = ["--rate", "2000", "--seconds", "0.6", "--rounds", "1"]
 
 # name -> type; a list means "each member so"; a dict inside means an object with these members at least
 COUNT = int
+MAYBE = (int, type(None))  # null: too few samples to tell
+QUANTILES = {"kind": str, "samples": COUNT, "saturated": COUNT, "min": MAYBE, "p50": MAYBE, "p90": MAYBE,
+             "p99": MAYBE, "p999": MAYBE, "max": MAYBE, "gap": MAYBE}
 RUN = {
     "backend": str, "achieved": {"mode": str, "requested": str, "proof": str, "note": str}, "emulated": bool,
     "virtual": bool, "queues": COUNT, "rcvbuf_bytes": COUNT, "scheduled": COUNT, "sent": COUNT, "send_errors": COUNT,
     "late": COUNT, "delivered": COUNT, "foreign": COUNT, "out_of_order": COUNT, "ambiguous": COUNT,
     "unattributed": COUNT, "over_attributed": COUNT, "drops": dict, "causes": dict, "digest": str,
     "digest_expected": str, "samples_file": str,
-    "latency_ns": {"kind": str, "samples": COUNT, "saturated": COUNT, "min": COUNT, "p50": COUNT, "p90": COUNT,
-                   "p99": COUNT, "p999": COUNT, "max": COUNT, "gap": COUNT},
+    "latency_ns": QUANTILES, "lateness_ns": QUANTILES, "rx_ring": COUNT, "clipped": COUNT,
     "rounds": [{"position": COUNT, "sent": COUNT, "delivered": COUNT, "late": COUNT, "ambiguous": COUNT,
                 "first_sample": COUNT, "samples": COUNT, "warmup": COUNT}],
 }
@@ -31,7 +34,8 @@ SCHEMA = {
     "schema": str,
     "fingerprint": {"kbypass": str, "kernel": str, "cmdline": str, "cpu_model": str, "tsc_hz": int, "driver": str},
     "setup": {"lab": bool, "source": str, "timing": str, "rate_pps": int, "rounds": int, "frames": int,
-              "cpu_rx": int, "cpu_tx": int, "fifo_rx": bool, "handler_delay_ns": int},
+              "cpu_rx": int, "cpu_tx": int, "fifo_rx": bool, "handler_delay_ns": int,
+              "memory_locked_rx": bool, "memory_locked_tx": bool},
     "runs": [RUN],
     "findings": [{"code": str, "backend": str, "note": bool, "text": str}],
 }
@@ -55,6 +59,9 @@ def check(value, shape, at):
     elif isinstance(shape, list):
         for i, v in enumerate(value):
             check(v, shape[0], f"{at}[{i}]")
+    elif isinstance(shape, tuple):
+        if type(value) not in shape:
+            complain(f"{at} is {value!r}")
     elif type(value) is not shape:  # bool is an int to isinstance
         complain(f"{at} is {value!r}, not of type {shape.__name__}")
 
@@ -91,6 +98,19 @@ def json_is_what_the_schema_says(directory):
         if size != 4 * sum(r["samples"] for r in run["rounds"]):
             complain(f"{run['samples_file']} has {size} bytes")
     return None
+
+
+def a_full_disk_does_not_cost_the_table(directory):
+    os.mkdir(os.path.join(directory, "results.json.tmp"))
+    done = bench(*SHORT, "--out", directory)
+    if done.returncode != 2 or "gap" not in done.stdout or "write" not in done.stderr:
+        complain(f"results that cannot be written: status {done.returncode}: {done.stdout}{done.stderr}")
+
+
+def a_bench_works_where_its_parent_ignores_children():
+    done = bench(*SHORT, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    if done.returncode not in (0, 1):
+        complain(f"SIGCHLD ignored by the parent: status {done.returncode}: {done.stderr}")
 
 
 def table_has_both_backends_and_says_that_the_device_is_virtual():
@@ -134,6 +154,9 @@ def main():
         return SKIP
     with tempfile.TemporaryDirectory() as directory:
         json_is_what_the_schema_says(directory)
+    with tempfile.TemporaryDirectory() as directory:
+        a_full_disk_does_not_cost_the_table(directory)
+    a_bench_works_where_its_parent_ignores_children()
     table_has_both_backends_and_says_that_the_device_is_virtual()
     bad_input_gives_one_error_and_status_2()
     return 1 if failed else 0

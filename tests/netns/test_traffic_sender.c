@@ -108,14 +108,12 @@ static void account_closes(uint64_t n)
 static void every_frame_goes_out_in_order_and_unchanged(void **state)
 {
 	struct kbp_sender *snd = opened();
-	uint64_t ticks[60], flow_sent[3], sum = 0, bytes = 0;
+	uint64_t ticks[60], bytes = 0;
 	uint8_t buf[2048];
 
 	(void)state;
 	kbp_sender_close(snd);
 	opts.sent_ticks = ticks;
-	opts.flow_sent = flow_sent;
-	opts.lock_memory = true;
 	snd = opened();
 	assert_int_equal(kbp_sender_run(snd, &result, &err), 0);
 	assert_int_equal(result.sent, 60);
@@ -132,25 +130,29 @@ static void every_frame_goes_out_in_order_and_unchanged(void **state)
 	}
 	assert_int_equal(tap_read(buf, sizeof(buf)), 0);
 	assert_int_equal(result.sent_bytes, bytes);
-	for (unsigned i = 0; i < 3; i++)
-		sum += flow_sent[i];
-	assert_int_equal(sum, 60);
 	assert_int_equal(result.ticks_hz, tsc.hz);
 	kbp_sender_close(snd);
 }
 
 static void frames_that_are_late_go_at_once_and_are_counted(void **state)
 {
+	struct kbp_generator_opts gen = { .size = sizeof(gen), .flow = { .dst_port = 5000 } };
+	/* all due at once: 60 system calls take longer than the 1 us that is no lateness yet */
+	struct kbp_timing timing = { .kind = KBP_TIMING_CONSTANT,
+				     .rate_pps = 1000000000,
+				     .frames = 60 };
 	struct kbp_sender *snd;
 
 	(void)state;
-	opts.start_ticks = kbp_tsc_now() - kbp_tsc_ticks(&tsc, 1000000000); /* a second ago */
+	kbp_schedule_close(sched);
+	gen.flow.dst = (struct kbp_addr){ AF_INET, { 239, 1, 1, 1 } };
+	gen.flow.src = (struct kbp_addr){ AF_INET, { 10, 0, 0, 1 } };
+	assert_int_equal(kbp_schedule_generate(&gen, &timing, &sched, &err), 0);
 	snd = opened();
 	assert_int_equal(kbp_sender_run(snd, &result, &err), 0);
 	assert_int_equal(result.sent, 60);
-	assert_int_equal(result.late, 60);
-	assert_true(result.late_max_ns >= 999000000);
-	assert_true(result.late_total_ns >= 60 * 999000000ull);
+	assert_true(result.late > 0);
+	assert_true(result.late_max_ns > KBP_SENDER_LATE_NS);
 	kbp_sender_close(snd);
 }
 
@@ -170,7 +172,7 @@ static void a_full_device_is_retried_then_given_up_and_counted(void **state)
 	gen.flow.dst = (struct kbp_addr){ AF_INET, { 239, 1, 1, 1 } };
 	gen.flow.src = (struct kbp_addr){ AF_INET, { 10, 0, 0, 1 } };
 	assert_int_equal(kbp_schedule_generate(&gen, &timing, &sched, &err), 0);
-	opts.retries_max = 2;
+	opts.retry_ns = 20000;
 	opts.sent_ticks = ticks;
 	snd = opened();
 	assert_int_equal(kbp_sender_run(snd, &result, &err), 0);
@@ -178,7 +180,7 @@ static void a_full_device_is_retried_then_given_up_and_counted(void **state)
 	assert_int_equal(result.unsent, 0);
 	assert_true(result.send_errors >=
 		    2 * TAP_QUEUE - 16); /* the kernel's own frames take places too */
-	assert_int_equal(result.retries, 2 * result.send_errors);
+	assert_true(result.retries > 0);
 	assert_int_equal(result.first_errno, ENOBUFS);
 	while (tap_read(buf, sizeof(buf)) > 0)
 		seen++;

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "tools/measure/parts.h"
 
@@ -58,7 +61,7 @@ static struct kbp_results *example(void)
 	kbp_account_close(r);
 	strcpy(r->digest, "0123");
 	strcpy(r->digest_expected, "4567");
-	r->latency = (struct kbp_latency){ .samples = 890,
+	r->latency = (struct kbp_latency){ .samples = 10890,
 					   .min_ns = 1,
 					   .p50_ns = 2,
 					   .p90_ns = 3,
@@ -66,6 +69,9 @@ static struct kbp_results *example(void)
 					   .p999_ns = 50,
 					   .max_ns = 60,
 					   .gap_ns = 38 };
+	r->lateness = (struct kbp_latency){ .samples = 1, .min_ns = 7, .p50_ns = 7, .max_ns = 7 };
+	r->rx_ring = 2048;
+	r->clipped = 3;
 	r->round = calloc(2, sizeof(*r->round));
 	assert_non_null(r->round);
 	r->n_rounds = 2;
@@ -135,6 +141,157 @@ static void results_come_back_as_they_were_written(void **state)
 	free(b);
 	kbp_results_free(res);
 	kbp_results_free(back);
+}
+
+static json_t *member(const struct kbp_results *res, const char *object, const char *name)
+{
+	char *text = kbp_results_json(res);
+	json_t *root = json_loads(text, 0, NULL);
+	json_t *run = json_array_get(json_object_get(root, "runs"), 0);
+	json_t *m = json_incref(json_object_get(json_object_get(run, object), name));
+
+	json_decref(root);
+	free(text);
+	return m;
+}
+
+static void a_quantile_of_too_few_samples_is_null(void **state)
+{
+	struct kbp_results *res = example();
+	json_t *m;
+
+	(void)state;
+	res->run[0].latency.samples = 999;
+	m = member(res, "latency_ns", "p90");
+	assert_int_equal(json_integer_value(m), 3);
+	json_decref(m);
+	assert_true(json_is_null(member(res, "latency_ns", "p99")));
+	assert_true(json_is_null(member(res, "latency_ns", "gap")));
+	assert_true(json_is_null(member(res, "lateness_ns", "p50")));
+	kbp_results_free(res);
+}
+
+static void a_saturated_quantile_is_null_and_reads_back_as_saturated(void **state)
+{
+	struct kbp_results *res = example(), *back;
+	struct kbp_latency *l = &res->run[0].latency;
+	struct kbp_error err = { 0 };
+
+	(void)state;
+	l->p99_ns = l->p999_ns = l->max_ns = UINT32_MAX;
+	l->gap_ns = UINT32_MAX - l->p50_ns;
+	l->saturated = 200;
+	assert_true(json_is_null(member(res, "latency_ns", "p99")));
+	assert_true(json_is_null(member(res, "latency_ns", "max")));
+	assert_true(json_is_null(member(res, "latency_ns", "gap")));
+	assert_int_equal(kbp_results_save(res, dir, &err), 0);
+	if (kbp_results_load(dir, &back, &err))
+		fail_msg("%s", err.hint);
+	assert_int_equal(back->run[0].latency.p99_ns, UINT32_MAX);
+	assert_int_equal(back->run[0].latency.p90_ns, 3);
+	kbp_results_free(back);
+	kbp_results_free(res);
+}
+
+static void bytes_that_are_no_text_are_escaped_and_no_member_vanishes(void **state)
+{
+	struct kbp_results *res = example(), *back;
+	struct kbp_error err = { 0 };
+
+	(void)state;
+	kbp_fact_text(&res->setup, &res->n_setup, "capture", "/tmp/caf\xe9.pcap");
+	kbp_fact_literal(&res->setup, &res->n_setup, "odd", "no number");
+	kbp_finding_add(res, true, "n", "", "\xff");
+	assert_int_equal(kbp_results_save(res, dir, &err), 0);
+	assert_int_equal(kbp_results_load(dir, &back, &err), 0);
+	assert_string_equal(kbp_results_fact(back, "capture"), "/tmp/caf\\xe9.pcap");
+	assert_string_equal(kbp_results_fact(back, "odd"), "no number");
+	assert_string_equal(back->finding[1].text, "\\xff");
+	kbp_results_free(back);
+	kbp_results_free(res);
+}
+
+static bool there(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static void samples_take_their_place_with_the_results_and_others_go(void **state)
+{
+	struct kbp_results *res = example();
+	uint32_t samples[2] = { 1, 2 };
+
+	(void)state;
+	assert_int_equal(kbp_results_dir_prepare(dir, NULL), 0);
+	strcpy(res->run[0].samples_file, "samples/other.u32");
+	assert_int_equal(kbp_samples_write(dir, "samples/other.u32", samples, 2, NULL), 0);
+	assert_false(there("samples/other.u32"));
+	assert_int_equal(kbp_results_save(res, dir, NULL), 0);
+	assert_true(there("samples/other.u32"));
+	strcpy(res->run[0].samples_file, "samples/socket.u32");
+	assert_int_equal(kbp_samples_write(dir, "samples/socket.u32", samples, 2, NULL), 0);
+	assert_true(there("samples/other.u32") && there("results.json"));
+	assert_int_equal(kbp_results_save(res, dir, NULL), 0);
+	assert_true(there("samples/socket.u32"));
+	assert_false(there("samples/other.u32"));
+	kbp_results_free(res);
+}
+
+static void a_full_disk_leaves_the_earlier_results_and_says_what_to_do(void **state)
+{
+	static uint32_t samples[1 << 18];
+	struct kbp_results *res = example(), *back;
+	struct kbp_error err = { 0 };
+
+	(void)state;
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", dir, "tmpfs", 0, "size=65536"))
+		skip(); /* needs CAP_SYS_ADMIN */
+	assert_int_equal(kbp_results_dir_prepare(dir, &err), 0);
+	assert_int_equal(kbp_results_save(res, dir, &err), 0);
+	assert_int_equal(kbp_samples_write(dir, "samples/socket.u32", samples,
+					   KBP_ARRAY_SIZE(samples), &err),
+			 -ENOSPC);
+	assert_non_null(strstr(err.hint, "make room"));
+	assert_false(there("samples/socket.u32.tmp"));
+	assert_int_equal(kbp_results_load(dir, &back, &err), 0);
+	kbp_results_free(back);
+	kbp_results_free(res);
+	assert_int_equal(umount(dir), 0);
+}
+
+static void a_second_bench_is_kept_out_of_the_directory(void **state)
+{
+	struct kbp_error err = { 0 };
+	int fd = kbp_results_dir_lock(dir, &err);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(kbp_results_dir_lock(dir, &err), -EBUSY);
+	assert_non_null(strstr(err.hint, "another bench"));
+	close(fd);
+	fd = kbp_results_dir_lock(dir, &err);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void a_directory_given_up_is_as_it_was(void **state)
+{
+	char path[96];
+
+	(void)state;
+	assert_int_equal(kbp_results_dir_prepare(dir, NULL), 0);
+	kbp_results_dir_abandon(dir, false);
+	assert_false(there("samples"));
+	assert_true(there("."));
+	snprintf(path, sizeof(path), "%s/new", dir);
+	assert_int_equal(kbp_results_dir_prepare(path, NULL), 0);
+	kbp_results_dir_abandon(path, true);
+	assert_false(there("new"));
+	assert_int_equal(kbp_results_dir_prepare("", NULL), -EINVAL);
 }
 
 static void no_temporary_file_stays_behind(void **state)
@@ -268,6 +425,22 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(results_come_back_as_they_were_written, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(a_quantile_of_too_few_samples_is_null, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(a_saturated_quantile_is_null_and_reads_back_as_saturated,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+			bytes_that_are_no_text_are_escaped_and_no_member_vanishes, make_dir,
+			remove_dir),
+		cmocka_unit_test_setup_teardown(samples_take_their_place_with_the_results_and_others_go,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_leaves_the_earlier_results_and_says_what_to_do, make_dir,
+			remove_dir),
+		cmocka_unit_test_setup_teardown(a_second_bench_is_kept_out_of_the_directory,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_directory_given_up_is_as_it_was, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(no_temporary_file_stays_behind, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(broken_json_is_named_by_line_and_column, make_dir,

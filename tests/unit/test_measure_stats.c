@@ -82,6 +82,24 @@ static void a_rank_between_two_samples_takes_the_upper_one(void **state)
 	assert_int_equal(l.p999_ns, 1000); /* ceil(999.999) */
 }
 
+static void a_quantile_is_known_from_so_many_samples_that_ten_lie_beyond_it(void **state)
+{
+	static const struct {
+		unsigned permille;
+		uint64_t samples;
+	} least[] = { { 0, 1 },	     { 500, 20 },    { 900, 100 },
+		      { 990, 1000 }, { 999, 10000 }, { 1000, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(least); i++) {
+		struct kbp_latency l = { .samples = least[i].samples };
+
+		assert_true(kbp_latency_known(&l, least[i].permille));
+		l.samples--;
+		assert_false(kbp_latency_known(&l, least[i].permille));
+	}
+}
+
 static void saturated_samples_are_counted(void **state)
 {
 	uint32_t s[4] = { UINT32_MAX, 1, UINT32_MAX, 2 };
@@ -179,6 +197,7 @@ int main(void)
 		cmocka_unit_test(quantiles_of_few_samples_are_nearest_rank),
 		cmocka_unit_test(quantiles_of_a_thousand_samples_are_exact),
 		cmocka_unit_test(a_rank_between_two_samples_takes_the_upper_one),
+		cmocka_unit_test(a_quantile_is_known_from_so_many_samples_that_ten_lie_beyond_it),
 		cmocka_unit_test(saturated_samples_are_counted),
 		cmocka_unit_test(the_account_closes_when_drops_explain_the_loss),
 		cmocka_unit_test(what_no_counter_explains_is_unattributed),

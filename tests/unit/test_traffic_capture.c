@@ -296,6 +296,94 @@ static void a_gzip_cut_between_records_is_reported_too(void **state)
 	kbp_schedule_close(s);
 }
 
+static void a_gzip_with_a_wrong_checksum_keeps_every_record(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 1);
+	add(CRAFT_GROUP, 1, 0, "first");
+	add(CRAFT_GROUP, 1, 1, "second");
+	craft_gzip(&c, &gz);
+	gz.bytes[gz.len - 6] ^= 0xff; /* in the CRC-32 */
+	s = load(&gz);
+	assert_int_equal(s->n_frames, 2);
+	assert_int_equal(report.damage.record, 3);
+	assert_int_equal(report.damage.offset, c.len);
+	assert_non_null(strstr(report.damage_text, "gzip"));
+	assert_null(strstr(report.damage_text, "<fd"));
+	kbp_schedule_close(s);
+}
+
+static void gzips_one_after_the_other_are_one_capture(void **state)
+{
+	static struct craft half;
+	struct kbp_schedule *s;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 1);
+	add(CRAFT_GROUP, 1, 0, "first");
+	craft_gzip(&c, &gz);
+	c.len = 0;
+	add(CRAFT_GROUP, 1, 1, "second");
+	craft_gzip(&c, &half);
+	memcpy(gz.bytes + gz.len, half.bytes, half.len);
+	gz.len += half.len;
+	s = load(&gz);
+	assert_int_equal(s->n_frames, 2);
+	assert_int_equal(report.damage.record, 0);
+	kbp_schedule_close(s);
+}
+
+static void stamps_beyond_2038_are_in_order(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 1);
+	add(CRAFT_GROUP, 0x7fffffff, 999999, "first");
+	add(CRAFT_GROUP, 0x80000000, 0, "second");
+	s = load(&c);
+	assert_int_equal(report.out_of_order, 0);
+	assert_int_equal(s->frames[1].at_ns, 1000);
+	kbp_schedule_close(s);
+}
+
+static void a_fifo_is_refused_and_not_waited_for(void **state)
+{
+	struct kbp_schedule *s;
+	char path[] = "/tmp/kbp-fifo-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(kbp_schedule_from_capture(path, &opts, &timing, &s, &report, &err), -EINVAL);
+	assert_non_null(strstr(err.hint, "no regular file"));
+	unlink(path);
+}
+
+static bool never(void *arg)
+{
+	++*(unsigned *)arg;
+	return false;
+}
+
+static void reading_ends_when_it_is_told_to(void **state)
+{
+	struct kbp_schedule *s;
+	unsigned asked = 0;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 1);
+	for (uint32_t i = 0; i < 1500; i++)
+		add(CRAFT_GROUP, 1, i, "x");
+	opts.go_on = never;
+	opts.arg = &asked;
+	assert_int_equal(load_from(&c, &s), -ECANCELED);
+	assert_int_equal(asked, 1);
+}
+
 static void a_damaged_gzip_is_reported(void **state)
 {
 	(void)state;
@@ -654,6 +742,11 @@ int main(void)
 		T(a_giant_record_length_is_reported_with_its_place),
 		T(a_truncated_gzip_keeps_what_precedes),
 		T(a_gzip_cut_between_records_is_reported_too),
+		T(a_gzip_with_a_wrong_checksum_keeps_every_record),
+		T(gzips_one_after_the_other_are_one_capture),
+		T(stamps_beyond_2038_are_in_order),
+		T(a_fifo_is_refused_and_not_waited_for),
+		T(reading_ends_when_it_is_told_to),
 		T(a_damaged_gzip_is_reported),
 		T(an_empty_file_is_refused),
 		T(a_truncated_file_header_is_refused),

@@ -196,21 +196,6 @@ static void constant_size_is_kept(void **state)
 	}
 }
 
-static void heartbeats_come_as_often_as_asked_for(void **state)
-{
-	struct kbp_schedule *s;
-	uint32_t beats = 0;
-
-	(void)state;
-	gen.heartbeat_every = 9;
-	s = generate();
-	frames_are_whole_and_right(s);
-	for (uint32_t i = 0; i < s->n_frames; i++)
-		beats += s->frames[i].payload_len == 20;
-	assert_int_equal(beats, 100);
-	kbp_schedule_close(s);
-}
-
 static int by_value(const void *a, const void *b)
 {
 	uint64_t x, y;
@@ -609,7 +594,6 @@ int main(void)
 		T(ipv6_and_vlan_frames_are_valid_too),
 		T(unicast_flows_share_the_address_and_the_mac),
 		T(constant_size_is_kept),
-		T(heartbeats_come_as_often_as_asked_for),
 		T(profiles_have_the_shape_they_were_measured_with),
 		T(options_without_sense_are_refused_by_name),
 		T(timings_without_sense_are_refused_by_name),

@@ -167,7 +167,7 @@ int kbp_tsc_calibrate(struct kbp_tsc *c, unsigned ms, struct kbp_error *err)
 		return kbp_fail(err, -ERANGE, "calibrate the cycle counter",
 				"%llu ticks in %llu ns is no rate a cycle counter has",
 				(unsigned long long)span_ticks, (unsigned long long)span_ns);
-	c->hz_error_ppm = 1e6 * (double)(a.width / 2 + b.width / 2 + 1) / (double)span_ticks;
+	c->hz_error_ppm = 1e6 * ((double)(a.width + b.width) / 2 + 1) / (double)span_ticks;
 	c->base_ticks = b.ticks;
 	c->base_raw_ns = b.raw_ns;
 	c->quantum_ticks = kbp_tsc_quantum();
@@ -254,7 +254,7 @@ static int pinned_thread(pthread_t *t, int cpu, void *(*fn)(void *), void *arg)
 int kbp_tsc_skew(int cpu_a, int cpu_b, struct kbp_tsc_offset *o, struct kbp_error *err)
 {
 	struct skew s = { .best_trip = UINT64_MAX };
-	pthread_t a, b;
+	pthread_t a = 0, b = 0;
 	int rc;
 
 	memset(o, 0, sizeof(*o));

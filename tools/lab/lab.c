@@ -87,6 +87,9 @@ static void info_fill(const struct lab *lab, struct kbp_lab_info *info)
 	info->owner_pid = lab->owner_pid;
 	host_names(lab, info);
 	for (int s = 0; s < 2; s++) {
+		/* locally administered, and the same on every lab: frames can be made before it */
+		memcpy(info->host[s].mac,
+		       (const uint8_t[6]){ 0x02, 'k', 'b', 'p', 0, (uint8_t)(s + 1) }, 6);
 		info->host[s].ip4 = lab->net4;
 		info->host[s].ip4.bytes[3] = (uint8_t)(s + 1);
 		info->host[s].ip6 = lab->net6;
@@ -436,9 +439,8 @@ static int assemble(struct lab *lab, struct kbp_lab_info *info, struct kbp_error
 			rc = kbp_lab_netns_make(info->host[s].netns, &nl[s], err);
 	}
 	if (!rc)
-		rc = kbp_lab_veth_make(nl[KBP_LAB_TX], info->host[KBP_LAB_TX].ifname,
-				       info->host[KBP_LAB_RX].ifname, info->host[KBP_LAB_RX].netns,
-				       lab->queues, lab->mtu, err);
+		rc = kbp_lab_veth_make(nl[KBP_LAB_TX], &info->host[KBP_LAB_TX],
+				       &info->host[KBP_LAB_RX], lab->queues, lab->mtu, err);
 	if (!rc)
 		rc = configure(nl, info, err);
 	if (!rc) {
@@ -480,6 +482,16 @@ static int up_locked(struct lab *want, struct kbp_lab_info *info, struct kbp_err
 			return rc;
 	}
 	return assemble(want, info, err);
+}
+
+int kbp_lab_plan(const struct kbp_lab_opts *opts, struct kbp_lab_info *info, struct kbp_error *err)
+{
+	struct lab want = { 0 };
+	int rc = lab_of_opts(opts, &want, err);
+
+	if (!rc)
+		info_fill(&want, info);
+	return rc;
 }
 
 int kbp_lab_up(const struct kbp_lab_opts *opts, struct kbp_lab_info *info, struct kbp_error *err)
@@ -575,6 +587,29 @@ int kbp_lab_find(const char *prefix, struct kbp_lab_info *info, struct kbp_error
 		memcpy(h->mac, link.mac, sizeof(h->mac));
 	}
 	return 0;
+}
+
+int kbp_lab_list(struct kbp_lab_entry *list, unsigned max)
+{
+	DIR *dir = opendir(STATE_DIR);
+	struct dirent *e;
+	unsigned n = 0;
+
+	while (dir && (e = readdir(dir))) {
+		struct lab lab;
+
+		if (!prefix_valid(e->d_name, PREFIX_MAX) || state_read(e->d_name, &lab))
+			continue;
+		if (n < max) {
+			snprintf(list[n].prefix, sizeof(list[n].prefix), "%s", lab.prefix);
+			list[n].owner_pid = lab.owner_pid;
+			list[n].leftover = !lab.complete || (lab.owner_pid && !owner_lives(&lab));
+		}
+		n++;
+	}
+	if (dir)
+		closedir(dir);
+	return (int)n;
 }
 
 int kbp_lab_enter(const struct kbp_lab_info *info, enum kbp_lab_side side, struct kbp_error *err)

@@ -244,10 +244,12 @@ int kbp_lab_netns_enter(const char *name, struct kbp_error *err)
 		return 0;
 	if (v.error == EPERM)
 		return denied(&v, err);
-	return kbp_failf(err, -v.error,
-			 v.error == ENOENT ? "it is gone: make the lab again with `kbypass lab up`" :
-					     strerror(v.error),
-			 "enter network namespace %s", name);
+	return kbp_failf(
+		err, -v.error,
+		v.error == ENOENT ?
+			"there is none of that name: `ip netns list` shows them, `kbypass lab up` makes a lab" :
+			strerror(v.error),
+		"enter network namespace %s", name);
 }
 
 /* ---------------------------------------------------------------- rtnetlink */
@@ -292,34 +294,36 @@ static struct nlmsghdr *link_request(char *buf, uint16_t type, uint16_t flags, u
 	return nlh;
 }
 
-static void put_link(struct nlmsghdr *nlh, const char *ifname, uint32_t queues, uint32_t mtu)
+static void put_link(struct nlmsghdr *nlh, const struct kbp_lab_host *h, uint32_t queues, uint32_t mtu)
 {
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, h->ifname);
+	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(h->mac), h->mac);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	mnl_attr_put_u32(nlh, IFLA_NUM_TX_QUEUES, queues);
 	mnl_attr_put_u32(nlh, IFLA_NUM_RX_QUEUES, queues);
 }
 
-int kbp_lab_veth_make(struct mnl_socket *nl, const char *ifname, const char *peer,
-		      const char *peer_netns, uint32_t queues, uint32_t mtu, struct kbp_error *err)
+int kbp_lab_veth_make(struct mnl_socket *nl, const struct kbp_lab_host *here,
+		      const struct kbp_lab_host *there, uint32_t queues, uint32_t mtu,
+		      struct kbp_error *err)
 {
 	char buf[REQUEST_BYTES], path[64];
 	struct nlattr *info, *data, *other;
 	struct nlmsghdr *nlh;
 	int fd, rc;
 
-	netns_path(peer_netns, path, sizeof(path));
+	netns_path(there->netns, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return kbp_failf(err, -errno, strerror(errno), "open %s", path);
 	nlh = link_request(buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
-	put_link(nlh, ifname, queues, mtu);
+	put_link(nlh, here, queues, mtu);
 	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
 	other = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-	put_link(nlh, peer, queues, mtu);
+	put_link(nlh, there, queues, mtu);
 	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)fd);
 	mnl_attr_nest_end(nlh, other);
 	mnl_attr_nest_end(nlh, data);
@@ -328,11 +332,11 @@ int kbp_lab_veth_make(struct mnl_socket *nl, const char *ifname, const char *pee
 	close(fd);
 	if (rc == -EOPNOTSUPP)
 		return kbp_failf(err, rc, "this kernel has no veth (CONFIG_VETH, module veth)",
-				 "make the veth pair %s, %s", ifname, peer);
+				 "make the veth pair %s, %s", here->ifname, there->ifname);
 	if (rc)
 		return kbp_failf(err, rc, strerror(-rc),
-				 "make the veth pair %s, %s with %u queues and MTU %u", ifname,
-				 peer, queues, mtu);
+				 "make the veth pair %s, %s with %u queues and MTU %u",
+				 here->ifname, there->ifname, queues, mtu);
 	return 0;
 }
 

@@ -6,11 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <kbypass/kbypass.h>
+#include <kbypass/lab.h>
 
 #define KBP_LAB_NETNS_DIR "/run/netns" /* where ip-netns(8) looks */
 
 struct mnl_socket;
+
+/* What kbp_lab_up would make of these options, before there is anything: names and addresses. */
+int kbp_lab_plan(const struct kbp_lab_opts *opts, struct kbp_lab_info *info, struct kbp_error *err);
 
 /* One end of the pair, as the kernel has it. */
 struct kbp_lab_link {
@@ -32,9 +35,10 @@ int kbp_lab_netns_socket(const char *name, struct mnl_socket **nl, struct kbp_er
 /* Move the calling thread. */
 int kbp_lab_netns_enter(const char *name, struct kbp_error *err);
 
-/* A veth pair: `ifname` where nl is, `peer` in the namespace `peer_netns`. */
-int kbp_lab_veth_make(struct mnl_socket *nl, const char *ifname, const char *peer,
-		      const char *peer_netns, uint32_t queues, uint32_t mtu, struct kbp_error *err);
+/* A veth pair: host `here` where nl is, `there` in its namespace. */
+int kbp_lab_veth_make(struct mnl_socket *nl, const struct kbp_lab_host *here,
+		      const struct kbp_lab_host *there, uint32_t queues, uint32_t mtu,
+		      struct kbp_error *err);
 int kbp_lab_link_get(struct mnl_socket *nl, const char *ifname, struct kbp_lab_link *link,
 		     struct kbp_error *err);
 int kbp_lab_link_set_up(struct mnl_socket *nl, const char *ifname, struct kbp_error *err);

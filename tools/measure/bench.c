@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tools/measure/parts.h"
 
@@ -58,7 +59,8 @@ static void release(struct kbp_bench *b)
 	for (uint32_t i = 0; i < b->n_backends; i++) {
 		kbp_digest_close(b->work[i].got);
 		kbp_digest_close(b->work[i].sent);
-		free(b->work[i].samples);
+		free(b->work[i].latency.ns);
+		free(b->work[i].lateness.ns);
 	}
 	kbp_slice_free(&b->slice);
 	kbp_schedule_close(b->whole);
@@ -70,87 +72,45 @@ static void release(struct kbp_bench *b)
 		munmap(b->sh, sizeof(*b->sh));
 	if (b->lab)
 		kbp_lab_down(b->net.prefix, NULL);
+	if (b->out_fd >= 0)
+		close(b->out_fd);
 }
 
 /* The clock first: every latency is a difference of two CPUs' counters. */
 static int clock_check(struct kbp_bench *b, struct kbp_error *err)
 {
-	int64_t ticks;
-	int rc;
+	int rc = kbp_bench_step(b, "calibrating the clock", err);
 
-	kbp_bench_tell(b, "calibrating the clock");
-	rc = kbp_tsc_calibrate(&b->tsc, CALIBRATE_MS, err);
+	if (!rc)
+		rc = kbp_tsc_calibrate(&b->tsc, CALIBRATE_MS, err);
 	if (!rc)
 		rc = kbp_tsc_skew(b->cpu_tx, b->cpu_rx, &b->skew, err);
-	if (rc)
-		return rc;
-	ticks = llabs(b->skew.ticks);
-	if ((uint64_t)ticks > b->skew.bound_ticks)
-		kbp_finding_add(
-			b->res, false, "clock_offset", "",
-			"the counters of CPU %d and %d are %.1f ns apart, which is in every latency",
-			b->cpu_tx, b->cpu_rx, (double)ticks * 1e9 / (double)b->tsc.hz);
-	if (b->tsc.constant == KBP_NO || b->tsc.nonstop == KBP_NO)
-		kbp_finding_add(b->res, false, "clock_unsteady", "",
-				"the cycle counter %s: latencies drift with the CPU's state",
-				b->tsc.constant == KBP_NO ? "changes its rate" :
-							    "stops in deep idle states");
-	return 0;
+	if (!rc)
+		kbp_bench_host_findings(b);
+	return rc;
 }
 
-/* The lab's MTU has to fit the longest frame, and the frames need the lab's addresses: two passes
- * at most. */
+/* Frames first: whatever is wrong with them, or stops us meanwhile, leaves no lab. */
 static int wire_up(struct kbp_bench *b, struct kbp_error *err)
 {
-	uint32_t mtu = b->o.frame_bytes > 1514 ? b->o.frame_bytes - 14 : 1500;
-	int rc = kbp_bench_network(b, mtu, err);
+	int rc = kbp_bench_network(b, err);
 
 	if (!rc)
+		rc = kbp_bench_step(b, b->o.capture ? "reading the capture" : "making frames", err);
+	if (!rc)
 		rc = kbp_bench_schedule(b, err);
-	if (rc || !b->lab || b->whole->len_max <= mtu + 14)
-		return rc;
-	mtu = b->whole->len_max - 14;
-	kbp_schedule_close(b->whole);
-	b->whole = NULL;
-	rc = kbp_bench_network(b, mtu, err);
-	return rc ? rc : kbp_bench_schedule(b, err);
-}
-
-static void capture_findings(struct kbp_bench *b)
-{
-	const struct kbp_capture_report *c = &b->capture;
-
-	if (!b->o.capture)
-		return;
-	if (c->damage_text[0])
-		kbp_finding_add(
-			b->res, true, "capture_damaged", "",
-			"record %llu at byte %llu: %.150s; the %llu frames before it are replayed",
-			(unsigned long long)c->damage.record, (unsigned long long)c->damage.offset,
-			c->damage_text, (unsigned long long)c->frames);
-	if (c->out_of_order)
-		kbp_finding_add(
-			b->res, true, "capture_out_of_order", "",
-			"%llu records are stamped before their predecessor, by up to %llu ns, first record %llu at byte %llu",
-			(unsigned long long)c->out_of_order, (unsigned long long)c->backwards_max_ns,
-			(unsigned long long)c->first_out_of_order.record,
-			(unsigned long long)c->first_out_of_order.offset);
-	if (c->records > c->frames)
-		kbp_finding_add(
-			b->res, true, "capture_skipped", "",
-			"%llu of %llu records are no whole UDP datagram and are left out: %llu not IP, %llu not UDP, "
-			"%llu fragments, %llu cut short, %llu malformed",
-			(unsigned long long)(c->records - c->frames), (unsigned long long)c->records,
-			(unsigned long long)c->skipped_not_ip, (unsigned long long)c->skipped_not_udp,
-			(unsigned long long)c->skipped_fragment,
-			(unsigned long long)c->skipped_truncated,
-			(unsigned long long)c->skipped_malformed);
+	if (!rc)
+		rc = kbp_bench_step(b, "making the lab", err);
+	return rc ? rc : kbp_bench_wire(b, err);
 }
 
 /* A backend of the default list that cannot be opened here is left out and said so; one that was
- * named is an error, and so is whatever would stop every backend. */
+ * named, or af_xdp in a mode that was insisted on, is an error, and so is whatever would stop every
+ * backend. */
 static bool may_skip(const struct kbp_bench *b, uint32_t backend, uint32_t round, int rc)
 {
+	if (b->o.strict && !strcmp(b->backend[backend], "af_xdp"))
+		return false;
 	return !round && !b->work[backend].wanted && b->sh->rx_stage == KBP_STAGE_FAILED &&
 	       !b->sh->tx_stage && rc != -ENODEV && rc != -ENETDOWN && rc != -ECANCELED;
 }
@@ -198,24 +158,48 @@ static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 	return rc;
 }
 
-static int run(struct kbp_bench *b, struct kbp_error *err)
+static int out_dir_take(struct kbp_bench *b, struct kbp_error *err)
+{
+	int rc;
+
+	if (!b->o.out_dir)
+		return 0;
+	b->out_made = access(b->o.out_dir, F_OK) < 0;
+	rc = kbp_results_dir_prepare(b->o.out_dir, err);
+	if (rc)
+		return rc;
+	b->out_fd = kbp_results_dir_lock(b->o.out_dir, err);
+	return b->out_fd < 0 ? b->out_fd : 0;
+}
+
+static int prepare(struct kbp_bench *b, struct kbp_error *err)
 {
 	int rc = kbp_bench_check(b, err);
 
-	if (!rc && b->o.out_dir)
-		rc = kbp_results_dir_prepare(b->o.out_dir, err);
+	if (!rc)
+		rc = out_dir_take(b, err);
 	if (!rc)
 		rc = wire_up(b, err);
 	if (!rc)
 		rc = clock_check(b, err);
 	if (!rc)
 		rc = memory_get(b, err);
-	if (rc)
+	return rc;
+}
+
+static int run(struct kbp_bench *b, struct kbp_error *err)
+{
+	int rc = prepare(b, err);
+
+	if (!rc) {
+		kbp_bench_capture_findings(b);
+		rc = all_rounds(b, err);
+	}
+	if (rc) {
+		if (b->out_fd >= 0)
+			kbp_results_dir_abandon(b->o.out_dir, b->out_made);
 		return rc;
-	capture_findings(b);
-	rc = all_rounds(b, err);
-	if (rc)
-		return rc;
+	}
 	kbp_bench_fingerprint(b);
 	kbp_bench_setup(b);
 	if (b->o.fifo && !b->sh->rx_fifo)
@@ -223,8 +207,11 @@ static int run(struct kbp_bench *b, struct kbp_error *err)
 			b->res, true, "no_fifo", "",
 			"SCHED_FIFO was asked for and refused (CAP_SYS_NICE): measured without");
 	rc = kbp_bench_finish(b, err);
+	b->measured = true;
 	if (!rc && b->o.out_dir)
 		rc = kbp_results_save(b->res, b->o.out_dir, err);
+	if (rc)
+		kbp_results_dir_abandon(b->o.out_dir, b->out_made);
 	return rc;
 }
 
@@ -249,12 +236,13 @@ int kbp_bench_run(const struct kbp_bench_opts *opts, kbp_bench_progress_fn progr
 	b->progress = progress;
 	b->progress_arg = arg;
 	b->at.backend = "";
+	b->out_fd = -1;
 	rc = run(b, err);
 	release(b);
-	if (rc)
-		kbp_results_free(b->res);
-	else
+	if (b->measured)
 		*res = b->res;
+	else
+		kbp_results_free(b->res);
 	free(b);
 	return rc;
 }

@@ -92,6 +92,7 @@ void kbp_bench_fingerprint(struct kbp_bench *b)
 		  "/sys/devices/system/clocksource/clocksource0/current_clocksource", false);
 	file_fact(res, "sched_rt_runtime_us", "/proc/sys/kernel/sched_rt_runtime_us", true);
 	kbp_fact_literal(f, n, "tsc_hz", "%llu", (unsigned long long)b->tsc.hz);
+	kbp_fact_literal(f, n, "tsc_error_ppm", "%.4f", b->tsc.hz_error_ppm);
 	kbp_fact_literal(f, n, "tsc_quantum_ns", "%.3f", b->tsc.quantum_ns);
 	kbp_fact_text(f, n, "tsc_constant", "%s", tristate(b->tsc.constant));
 	kbp_fact_text(f, n, "tsc_nonstop", "%s", tristate(b->tsc.nonstop));
@@ -102,6 +103,45 @@ void kbp_bench_fingerprint(struct kbp_bench *b)
 	kbp_fact_text(f, n, "driver", "%s", b->sh->port.driver);
 	kbp_fact_literal(f, n, "mtu", "%u", b->sh->port.mtu);
 	kbp_fact_literal(f, n, "rx_channels", "%u", b->sh->port.rx_channels);
+}
+
+/* What the capture held, and what was done to it so that it fits this wire. */
+static void capture_facts(struct kbp_bench *b)
+{
+	const struct kbp_capture_report *c = &b->capture;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} facts[] = {
+		{ "capture_records", c->records },
+		{ "capture_frames", c->frames },
+		{ "capture_mended", c->mended },
+		{ "capture_trailers", c->trailers },
+		{ "capture_readdressed", c->readdressed },
+		{ "capture_tagged", c->tagged },
+		{ "capture_skipped_not_ip", c->skipped_not_ip },
+		{ "capture_skipped_not_udp", c->skipped_not_udp },
+		{ "capture_skipped_fragment", c->skipped_fragment },
+		{ "capture_skipped_truncated", c->skipped_truncated },
+		{ "capture_skipped_malformed", c->skipped_malformed },
+		{ "capture_out_of_order", c->out_of_order },
+		{ "capture_gap_max_ns", c->gap_max_ns },
+		{ "capture_damaged_record", c->damage.record },
+		{ "capture_damaged_byte", c->damage.offset },
+	};
+
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(facts); i++)
+		kbp_fact_literal(&b->res->setup, &b->res->n_setup, facts[i].name, "%llu",
+				 (unsigned long long)facts[i].value);
+}
+
+/* Frames a second that the schedule comes to. */
+static double actual_rate(const struct kbp_schedule *s)
+{
+	uint64_t last;
+
+	kbp_schedule_at(s, s->n_total - 1, &last);
+	return last ? (double)(s->n_total - 1) * 1e9 / (double)last : 0;
 }
 
 void kbp_bench_setup(struct kbp_bench *b)
@@ -122,6 +162,7 @@ void kbp_bench_setup(struct kbp_bench *b)
 			      o->profile ? o->profile : kbp_generator_profile(0)->name);
 	kbp_fact_text(f, n, "timing", "%s", timing[o->timing]);
 	kbp_fact_literal(f, n, "rate_pps", "%llu", (unsigned long long)o->rate_pps);
+	kbp_fact_literal(f, n, "actual_pps", "%.9g", actual_rate(b->whole));
 	kbp_fact_literal(f, n, "speed", "%.9g", o->speed > 0 ? o->speed : 1.0);
 	kbp_fact_literal(f, n, "seconds", "%.9g", o->seconds);
 	kbp_fact_literal(f, n, "rounds", "%u", o->rounds);
@@ -137,6 +178,11 @@ void kbp_bench_setup(struct kbp_bench *b)
 	kbp_fact_literal(f, n, "fifo_rx", b->sh->rx_fifo ? "true" : "false");
 	kbp_fact_literal(f, n, "fifo_tx", b->sh->tx_fifo ? "true" : "false");
 	kbp_fact_literal(f, n, "handler_delay_ns", "%llu", (unsigned long long)o->handler_delay_ns);
-	kbp_fact_literal(f, n, "warmup_frames_max", "%u", KBP_BENCH_WARMUP_MAX);
+	kbp_fact_literal(f, n, "memory_locked_rx", b->sh->rx_locked ? "true" : "false");
+	kbp_fact_literal(f, n, "memory_locked_tx", b->sh->tx_locked ? "true" : "false");
+	kbp_fact_literal(f, n, "warmup_frames", "%u", KBP_BENCH_WARMUP_FRAMES);
+	kbp_fact_literal(f, n, "warmup_ns", "%u", KBP_BENCH_WARMUP_NS);
 	kbp_fact_literal(f, n, "late_after_ns", "%u", KBP_SENDER_LATE_NS);
+	if (o->capture)
+		capture_facts(b);
 }

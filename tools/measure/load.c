@@ -152,28 +152,61 @@ static void read_counts(struct place *p, json_t *run, const char *name, struct k
 	}
 }
 
-static void read_latency(struct place *p, json_t *run, struct kbp_latency *l)
+/* Written as null: too few samples, which reads as 0, or saturated. */
+static uint32_t read_quantile(struct place *p, json_t *o, const struct kbp_latency *l,
+			      const char *name, unsigned permille)
 {
-	json_t *o = member_of(p, run, "latency_ns", JSON_OBJECT, "is no object");
+	if (!json_is_null(json_object_get(o, name)))
+		return read_u32(p, o, name);
+	if (!kbp_latency_known(l, permille))
+		return 0;
+	if (!l->saturated)
+		complain(p, name,
+			 "is null, and neither too few samples nor a saturated one says why");
+	return UINT32_MAX;
+}
+
+static void read_latency(struct place *p, json_t *run, const char *name, struct kbp_latency *l)
+{
+	json_t *o = member_of(p, run, name, JSON_OBJECT, "is no object");
 	size_t end = strlen(p->at);
+	uint32_t *const q[] = { &l->min_ns, &l->p50_ns,	 &l->p90_ns,
+				&l->p99_ns, &l->p999_ns, &l->max_ns };
+	static const char *const names[] = { "min", "p50", "p90", "p99", "p999", "max" };
+	static const unsigned permille[] = { 0, 500, 900, 990, 999, 1000 };
+	uint32_t last = 0;
+	bool ordered = true;
 
 	if (!o)
 		return;
-	snprintf(p->at + end, sizeof(p->at) - end, ".latency_ns");
+	snprintf(p->at + end, sizeof(p->at) - end, ".%s", name);
 	l->samples = read_u64(p, o, "samples", COUNT_MAX);
 	l->saturated = read_u64(p, o, "saturated", COUNT_MAX);
-	l->min_ns = read_u32(p, o, "min");
-	l->p50_ns = read_u32(p, o, "p50");
-	l->p90_ns = read_u32(p, o, "p90");
-	l->p99_ns = read_u32(p, o, "p99");
-	l->p999_ns = read_u32(p, o, "p999");
-	l->max_ns = read_u32(p, o, "max");
-	l->gap_ns = read_u32(p, o, "gap");
-	if (!p->bad && (l->min_ns > l->p50_ns || l->p50_ns > l->p90_ns || l->p90_ns > l->p99_ns ||
-			l->p99_ns > l->p999_ns || l->p999_ns > l->max_ns ||
-			l->gap_ns != l->p99_ns - l->p50_ns))
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(q); i++) {
+		*q[i] = read_quantile(p, o, l, names[i], permille[i]);
+		if (json_is_null(json_object_get(o, names[i])))
+			continue;
+		ordered = ordered && *q[i] >= last;
+		last = *q[i];
+	}
+	if (json_is_null(json_object_get(o, "gap")))
+		l->gap_ns = l->p99_ns > l->p50_ns ? l->p99_ns - l->p50_ns : 0;
+	else
+		l->gap_ns = read_u32(p, o, "gap");
+	if (!p->bad && (!ordered || (l->p99_ns && l->gap_ns != l->p99_ns - l->p50_ns)))
 		complain(p, "p50 to max", "contradict each other");
 	p->at[end] = '\0';
+}
+
+/* Members that the first files of this schema did not have. */
+static void read_later_members(struct place *p, json_t *o, struct kbp_result_run *r)
+{
+	if (json_object_get(o, "rx_ring"))
+		r->rx_ring = read_u32(p, o, "rx_ring");
+	if (json_object_get(o, "clipped"))
+		r->clipped = read_u64(p, o, "clipped", COUNT_MAX);
+	if (json_object_get(o, "lateness_ns"))
+		read_latency(p, o, "lateness_ns", &r->lateness);
 }
 
 static void read_rounds(struct place *p, json_t *run, struct kbp_result_run *r)
@@ -243,7 +276,8 @@ static void read_run(struct place *p, json_t *o, struct kbp_result_run *r)
 	read_text(p, o, "digest", r->digest, sizeof(r->digest));
 	read_text(p, o, "digest_expected", r->digest_expected, sizeof(r->digest_expected));
 	read_text(p, o, "samples_file", r->samples_file, sizeof(r->samples_file));
-	read_latency(p, o, &r->latency);
+	read_latency(p, o, "latency_ns", &r->latency);
+	read_later_members(p, o, r);
 	read_rounds(p, o, r);
 	check = *r;
 	kbp_account_close(&check);

@@ -98,6 +98,7 @@ static void embed_forward(struct matcher *m, const struct kbp_seen *got, uint32_
 		pos[i] = KBP_POS_NONE;
 		if (c->first == KBP_POS_NONE) {
 			count->foreign++;
+			pos[i] = KBP_POS_FOREIGN;
 			continue;
 		}
 		p = front[c->first];
@@ -119,7 +120,7 @@ static void embed_backward(struct matcher *m, const struct kbp_seen *got, uint32
 		uint32_t p, *bound = &m->bound[got[i].flow];
 		struct chain *c;
 
-		if (pos[i] == KBP_POS_NONE)
+		if (pos[i] >= KBP_POS_FOREIGN)
 			continue;
 		c = chain_find(m, &got[i]);
 		p = c->last;

@@ -9,11 +9,16 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/lab/lab_net.h"
 #include "tools/measure/parts.h"
+
+#define LAB_MTU 1500u
 
 int kbp_bench_enter(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err)
 {
@@ -57,8 +62,24 @@ static void host_address(struct kbp_lab_host *h, const struct sockaddr *sa)
 	}
 }
 
+/* 0: it cannot be told. */
+static uint32_t mtu_read(const char *ifname)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = { 0 };
+	uint32_t mtu = 0;
+
+	if (fd < 0)
+		return 0;
+	memcpy(req.ifr_name, ifname, strlen(ifname));
+	if (!ioctl(fd, SIOCGIFMTU, &req))
+		mtu = (uint32_t)req.ifr_mtu;
+	close(fd);
+	return mtu;
+}
+
 /* MAC and addresses of an interface of the namespace we are in. */
-static int host_read(struct kbp_lab_host *h, struct kbp_error *err)
+static int host_read(struct kbp_lab_host *h, uint32_t *mtu, struct kbp_error *err)
 {
 	struct ifaddrs *list, *a;
 	bool up = false;
@@ -72,6 +93,7 @@ static int host_read(struct kbp_lab_host *h, struct kbp_error *err)
 		up = a->ifa_flags & IFF_UP;
 	}
 	freeifaddrs(list);
+	*mtu = mtu_read(h->ifname);
 	if (!h->ifindex)
 		return kbp_failf(
 			err, -ENODEV,
@@ -86,14 +108,15 @@ static int host_read(struct kbp_lab_host *h, struct kbp_error *err)
 
 struct scouted {
 	struct kbp_lab_host host;
+	uint32_t mtu;
 	struct kbp_error err;
 	int rc;
 };
 
 /* In a child, because entering a namespace is for good. */
-static int scout(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_lab_host *h,
-		 struct kbp_error *err)
+static int scout(struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err)
 {
+	struct kbp_lab_host *h = &b->net.host[side];
 	struct scouted *s =
 		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid = -1;
@@ -107,12 +130,15 @@ static int scout(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_l
 	if (pid == 0) {
 		s->rc = kbp_bench_enter(b, side, &s->err);
 		if (!s->rc)
-			s->rc = host_read(&s->host, &s->err);
+			s->rc = host_read(&s->host, &s->mtu, &s->err);
 		_exit(0);
 	}
-	if (pid > 0 && waitpid(pid, NULL, 0) == pid)
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (pid > 0)
 		rc = s->rc;
 	*h = s->host;
+	b->mtu[side] = s->mtu;
 	if (rc && s->err.code && err)
 		*err = s->err;
 	else if (rc)
@@ -144,9 +170,9 @@ static int given_network(struct kbp_bench *b, struct kbp_error *err)
 	if (!rc)
 		rc = host_name(rx, b->o.rx_ifname, b->o.rx_netns, err);
 	if (!rc)
-		rc = scout(b, KBP_LAB_TX, tx, err);
+		rc = scout(b, KBP_LAB_TX, err);
 	if (!rc)
-		rc = scout(b, KBP_LAB_RX, rx, err);
+		rc = scout(b, KBP_LAB_RX, err);
 	b->loopback = !strcmp(tx->netns, rx->netns);
 	if (!rc && b->loopback && tx->ifindex == rx->ifindex && strcmp(tx->ifname, "lo"))
 		rc = kbp_failf(
@@ -156,16 +182,41 @@ static int given_network(struct kbp_bench *b, struct kbp_error *err)
 	return rc;
 }
 
-int kbp_bench_network(struct kbp_bench *b, uint32_t mtu, struct kbp_error *err)
+static const struct kbp_lab_opts lab_opts = { .size = sizeof(lab_opts), .flags = KBP_LAB_EPHEMERAL };
+
+int kbp_bench_network(struct kbp_bench *b, struct kbp_error *err)
 {
-	struct kbp_lab_opts l = KBP_LAB_OPTS_INIT;
+	return b->o.rx_ifname ? given_network(b, err) : kbp_lab_plan(&lab_opts, &b->net, err);
+}
+
+/* A frame beyond the receiver's MTU would vanish without a word. */
+static int fits(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err)
+{
+	const struct kbp_lab_host *h = &b->net.host[side];
+
+	if (!b->mtu[side] || b->whole->mtu_min <= b->mtu[side])
+		return 0;
+	return kbp_fail(
+		err, -EMSGSIZE,
+		side == KBP_LAB_RX ? "receive the longest frame" : "send the longest frame",
+		"its %u bytes take an MTU of %u, %s%s%s has %u: `ip link set %s mtu %u` at both ends, "
+		"or smaller frames",
+		b->whole->len_max, b->whole->mtu_min, h->ifname, h->netns[0] ? " in namespace " : "",
+		h->netns, b->mtu[side], h->ifname, b->whole->mtu_min);
+}
+
+int kbp_bench_wire(struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_lab_opts l = lab_opts;
 	int rc;
 
-	if (b->o.rx_ifname)
-		return given_network(b, err);
-	l.flags = KBP_LAB_EPHEMERAL;
-	l.mtu = mtu;
+	if (b->o.rx_ifname) {
+		rc = fits(b, KBP_LAB_TX, err);
+		return rc ? rc : fits(b, KBP_LAB_RX, err);
+	}
+	l.mtu = b->whole->mtu_min > LAB_MTU ? b->whole->mtu_min : LAB_MTU;
 	rc = kbp_lab_up(&l, &b->net, err);
-	b->lab = !rc;
+	if (!rc)
+		b->lab = true;
 	return rc;
 }

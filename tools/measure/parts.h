@@ -25,6 +25,7 @@ struct kbp_seen {
 };
 
 #define KBP_POS_NONE UINT32_MAX
+#define KBP_POS_FOREIGN (UINT32_MAX - 1)
 
 struct kbp_match_count {
 	uint64_t certain;      /* received frames whose sent frame is known */
@@ -33,7 +34,8 @@ struct kbp_match_count {
 	uint64_t out_of_order; /* a payload that was sent, but not here: reordered or duplicated */
 };
 
-/* pos[i] becomes the index of the sent frame that got[i] certainly is, or KBP_POS_NONE.
+/* pos[i] becomes the index of the sent frame that got[i] certainly is, KBP_POS_FOREIGN for a
+ * payload that was never sent, or KBP_POS_NONE.
  * slack_ticks: how far the clocks of the two CPUs may be apart. Returns 0, -EINVAL or -ENOMEM. */
 int kbp_match(const struct kbp_seen *sent, uint32_t n_sent, const struct kbp_seen *got,
 	      uint32_t n_got, uint32_t n_flows, uint64_t slack_ticks, uint32_t *pos,
@@ -63,9 +65,14 @@ void kbp_finding_add(struct kbp_results *res, bool note, const char *code, const
 		     const char *fmt, ...) KBP_PRINTF(5, 6);
 /* Makes `dir` and dir/samples; refuses a directory with other people's files in it. */
 int kbp_results_dir_prepare(const char *dir, struct kbp_error *err);
-/* Takes earlier results away, before their samples are overwritten. */
-void kbp_results_dir_clear(const char *dir);
-int kbp_file_write(const char *path, const void *data, size_t bytes, struct kbp_error *err);
+/* Keeps other benches out until the returned descriptor is closed; or -errno. */
+int kbp_results_dir_lock(const char *dir, struct kbp_error *err);
+/* Nothing was written: takes dir/samples away when it is empty, and `dir` too when `made`. */
+void kbp_results_dir_abandon(const char *dir, bool made);
+/* Writes beside the file of the same name that is there, as PATH.tmp, until kbp_results_save. */
+int kbp_samples_write(const char *dir, const char *samples_file, const uint32_t *samples, size_t n,
+		      struct kbp_error *err);
+/* Writes results.json, and puts it and the samples in the place of earlier ones. */
 int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err);
 
 /* ---------------------------------------------------------------- the bench, as it runs */
@@ -75,7 +82,11 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 #define KBP_BENCH_ROUND_MIN_S 0.3 /* shorter rounds are mostly warm-up */
 #define KBP_BENCH_ROUND_MAX \
 	(1u << 24) /* frames: what a round keeps in memory is about 100 bytes each */
-#define KBP_BENCH_WARMUP_MAX 1000u
+/* What the quantiles leave out of each round: so many frames and so long, whichever is more, but no
+ * more than a fifth. */
+#define KBP_BENCH_WARMUP_FRAMES 1000u
+#define KBP_BENCH_WARMUP_NS 50000000u
+#define KBP_BENCH_WARMUP_SHARE 5u
 
 enum kbp_stage { KBP_STAGE_OPENING = 0, KBP_STAGE_READY, KBP_STAGE_DONE, KBP_STAGE_FAILED };
 
@@ -101,7 +112,7 @@ struct kbp_round_shared {
 	struct kbp_sender_result tx;
 	struct kbp_error tx_error;
 	uint64_t tx_dropped; /* by the sending device, during the round */
-	bool tx_fifo;
+	bool tx_fifo, tx_locked;
 };
 
 /* A part of the schedule as a schedule of its own: the frames' bytes and flows are the whole one's.
@@ -111,19 +122,28 @@ struct kbp_slice {
 	struct kbp_schedule_frame *frames;
 };
 
+struct kbp_samples {
+	uint32_t *ns;
+	size_t n, room;
+};
+
 struct kbp_run_work {
 	bool wanted;  /* named by the caller: must work */
 	bool skipped; /* does not work here */
 	struct kbp_digest *got, *sent;
-	uint32_t *samples;
-	size_t n_samples, room;
+	struct kbp_samples latency, lateness;
+	int send_errno; /* of the first frame that the sender's device refused */
 };
 
 struct kbp_bench {
 	struct kbp_bench_opts o; /* defaults filled in */
 	struct kbp_lab_info net; /* the two hosts; netns "": where we are */
 	bool lab;
-	bool loopback; /* one host is both ends */
+	bool loopback;	 /* one host is both ends */
+	uint32_t mtu[2]; /* of given interfaces, by enum kbp_lab_side */
+	int out_fd;	 /* holds the lock on out_dir; -1: none */
+	bool out_made;	 /* there was no out_dir */
+	bool measured;	 /* the results are complete, whether or not they could be written */
 	int cpu_rx, cpu_tx;
 	uint32_t n_cpus; /* this process may use */
 	struct kbp_tsc tsc;
@@ -152,7 +172,10 @@ int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint6
 void kbp_slice_free(struct kbp_slice *sl);
 
 /* network.c: the two ends */
-int kbp_bench_network(struct kbp_bench *b, uint32_t mtu, struct kbp_error *err);
+/* Names and addresses of both, before a lab is there: frames need them. */
+int kbp_bench_network(struct kbp_bench *b, struct kbp_error *err);
+/* Makes the lab for these frames, or checks that they fit the given interfaces. */
+int kbp_bench_wire(struct kbp_bench *b, struct kbp_error *err);
 int kbp_bench_enter(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err);
 /* Frames the device dropped on sending so far; 0 when it does not say. */
 uint64_t kbp_bench_tx_dropped(const char *ifname);
@@ -164,11 +187,19 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend);
 int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err);
 /* Tells the caller where we are; false: it wants to stop. */
 bool kbp_bench_tell(struct kbp_bench *b, const char *doing);
+/* The same as an error: 0 or -ECANCELED. */
+int kbp_bench_step(struct kbp_bench *b, const char *doing, struct kbp_error *err);
 
 /* analyse.c: what a round gave, added to its run; and the end of it all. */
 int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position,
 			struct kbp_error *err);
 int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err);
+
+/* findings.c: what the reader of the results has to know */
+void kbp_bench_capture_findings(struct kbp_bench *b);
+void kbp_bench_host_findings(struct kbp_bench *b);
+void kbp_bench_round_findings(struct kbp_bench *b, const struct kbp_result_run *run);
+void kbp_bench_run_findings(struct kbp_bench *b, const struct kbp_result_run *run, int send_errno);
 
 /* fingerprint.c */
 void kbp_bench_fingerprint(struct kbp_bench *b);

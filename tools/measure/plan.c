@@ -8,6 +8,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tools/measure/parts.h"
 
@@ -16,6 +19,31 @@
 
 /* Built into libkbypass. Modules are measured when they are named. */
 static const char *const built_in[] = { "socket", "af_xdp" };
+
+/* One name of the list, blanks around it allowed. */
+static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct kbp_error *err)
+{
+	char *name = b->backend[b->n_backends];
+
+	while (len && *at == ' ') {
+		at++;
+		len--;
+	}
+	while (len && at[len - 1] == ' ')
+		len--;
+	if (!len || len >= sizeof(b->backend[0]))
+		return kbp_failf(err, -EINVAL,
+				 "give names of backends with commas between, like socket,af_xdp",
+				 "read the list of backends \"%.40s\"", b->o.backends);
+	memcpy(name, at, len);
+	for (uint32_t i = 0; i < b->n_backends; i++) {
+		if (!strcmp(b->backend[i], name))
+			return kbp_failf(err, -EINVAL, "name each backend once",
+					 "read the list of backends \"%.40s\"", b->o.backends);
+	}
+	b->work[b->n_backends++].wanted = true;
+	return 0;
+}
 
 static int backends_read(struct kbp_bench *b, struct kbp_error *err)
 {
@@ -28,21 +56,10 @@ static int backends_read(struct kbp_bench *b, struct kbp_error *err)
 	}
 	for (;;) {
 		size_t len = strcspn(at, ",");
-		char *name = b->backend[b->n_backends];
+		int rc = backend_read(b, at, len, err);
 
-		if (!len || len >= sizeof(b->backend[0]))
-			return kbp_failf(
-				err, -EINVAL,
-				"give names of backends with commas between, like socket,af_xdp",
-				"read the list of backends \"%.40s\"", b->o.backends);
-		memcpy(name, at, len);
-		for (uint32_t i = 0; i < b->n_backends; i++) {
-			if (!strcmp(b->backend[i], name))
-				return kbp_failf(err, -EINVAL, "name each backend once",
-						 "read the list of backends \"%.40s\"",
-						 b->o.backends);
-		}
-		b->work[b->n_backends++].wanted = true;
+		if (rc)
+			return rc;
 		at += len;
 		if (!*at++)
 			return 0;
@@ -50,6 +67,38 @@ static int backends_read(struct kbp_bench *b, struct kbp_error *err)
 			return kbp_fail(err, -EINVAL, "read the list of backends",
 					"at most %u can be compared", KBP_BENCH_BACKENDS_MAX);
 	}
+}
+
+/* Is there a backend of every name? Asked before the first is measured, and in a child, because a
+ * module stays loaded. No interface can be called "/": a backend that is there says so. */
+static int backends_check(const struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_error *e =
+		mmap(NULL, sizeof(*e), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	int rc;
+
+	if (e == MAP_FAILED)
+		return kbp_fail(err, -errno, "look for the backends", "%s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		for (uint32_t i = 0; i < b->n_backends; i++) {
+			struct kbp_port *port;
+
+			rc = kbp_port_open(b->backend[i], "/", NULL, &port, e);
+			if (rc == -ENOENT || rc == -ENOEXEC)
+				break;
+			memset(e, 0, sizeof(*e));
+		}
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	rc = e->code;
+	if (rc && err)
+		*err = *e;
+	munmap(e, sizeof(*e));
+	return rc;
 }
 
 /* The highest CPU of `set` but `taken`; -1: none. Low CPUs tend to have the interrupts. */
@@ -125,6 +174,10 @@ static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
 		return kbp_fail(
 			err, -EINVAL, "read the options",
 			"a namespace is given without its interface: name both interfaces too");
+	if (o->rx_ring & (o->rx_ring - 1))
+		return kbp_fail(err, -EINVAL, "read the options",
+				"a ring of %u descriptors: give a power of two, like 1024 or 2048",
+				o->rx_ring);
 	if (o->capture && (o->profile || o->frame_bytes || o->flows))
 		return kbp_fail(
 			err, -EINVAL, "read the options",
@@ -151,6 +204,8 @@ int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err)
 
 	if (!rc)
 		rc = backends_read(b, err);
+	if (!rc && b->o.backends)
+		rc = backends_check(b, err);
 	if (!rc)
 		rc = cpus_choose(b, err);
 	return rc;
@@ -187,9 +242,17 @@ static int generate(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_
 	return kbp_schedule_generate(&g, t, &b->whole, err);
 }
 
+static bool go_on(void *arg)
+{
+	return kbp_bench_tell(arg, "reading the capture");
+}
+
 static int replay(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_error *err)
 {
-	struct kbp_capture_opts c = { .size = sizeof(c), .flags = KBP_CAPTURE_SOURCE };
+	struct kbp_capture_opts c = { .size = sizeof(c),
+				      .flags = KBP_CAPTURE_SOURCE,
+				      .go_on = go_on,
+				      .arg = b };
 
 	memcpy(c.from_mac, b->net.host[KBP_LAB_TX].mac, 6);
 	memcpy(c.to_mac, b->net.host[KBP_LAB_RX].mac, 6);

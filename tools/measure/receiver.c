@@ -222,7 +222,11 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 		return n;
 	r->n_queues = (unsigned)n;
 	for (uint32_t i = 0; i < r->s->n_flows; i++) {
-		rc = kbp_flow_add(r->q[0], &r->s->flows[i], NULL, err);
+		struct kbp_flow flow = r->s->flows[i];
+
+		if (b->lab && flow.vlan)
+			flow.flags |= KBP_FLOW_NO_JOIN; /* no switch there, and no VLAN interface */
+		rc = kbp_flow_add(r->q[0], &flow, NULL, err);
 		if (rc)
 			return rc;
 	}

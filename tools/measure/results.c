@@ -10,110 +10,186 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/measure/parts.h"
 
-static json_t *count_json(const struct kbp_named_count *c, uint32_t n)
+/* A member that could not be made must not vanish: memory is out, and there is no document. */
+static void put(json_t *o, const char *name, json_t *v, bool *bad)
+{
+	if (json_object_set_new(o, name, v))
+		*bad = true;
+}
+
+static void put_count(json_t *o, const char *name, uint64_t v, bool *bad)
+{
+	put(o, name, json_integer((json_int_t)v), bad);
+}
+
+/* JSON is UTF-8; a path, a kernel's command line and a device's words may be anything. Bytes that
+ * are none of a text become \xNN. */
+static json_t *text_json(const char *text)
+{
+	json_t *v = json_string(text);
+	char *escaped, *to;
+
+	if (v)
+		return v;
+	escaped = to = calloc(4, strlen(text) + 1);
+	if (!escaped)
+		return NULL;
+	for (; *text; text++)
+		to += sprintf(to, *text & 0x80 ? "\\x%02x" : "%c", (unsigned char)*text);
+	*to = '\0';
+	v = json_string(escaped);
+	free(escaped);
+	return v;
+}
+
+static void put_text(json_t *o, const char *name, const char *text, bool *bad)
+{
+	put(o, name, text_json(text), bad);
+}
+
+static json_t *count_json(const struct kbp_named_count *c, uint32_t n, bool *bad)
 {
 	json_t *o = json_object();
 
 	for (uint32_t i = 0; i < n; i++)
-		json_object_set_new(o, c[i].name, json_integer((json_int_t)c[i].value));
+		put_count(o, c[i].name, c[i].value, bad);
 	return o;
 }
 
-static json_t *facts_json(const struct kbp_fact *f, uint32_t n)
+static json_t *facts_json(const struct kbp_fact *f, uint32_t n, bool *bad)
 {
 	json_t *o = json_object();
 
-	for (uint32_t i = 0; i < n; i++)
-		json_object_set_new(o, f[i].name,
-				    f[i].literal ? json_loads(f[i].value, JSON_DECODE_ANY, NULL) :
-						   json_string(f[i].value));
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *v = f[i].literal ? json_loads(f[i].value, JSON_DECODE_ANY, NULL) : NULL;
+
+		put(o, f[i].name, v ? v : text_json(f[i].value), bad);
+	}
 	return o;
 }
 
-static json_t *rounds_json(const struct kbp_result_run *r)
+static json_t *rounds_json(const struct kbp_result_run *r, bool *bad)
 {
 	json_t *a = json_array();
 
 	for (uint32_t i = 0; i < r->n_rounds; i++) {
 		const struct kbp_result_round *d = &r->round[i];
 
-		json_array_append_new(
-			a, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "position",
-				     (json_int_t)d->position, "sent", (json_int_t)d->sent,
-				     "delivered", (json_int_t)d->delivered, "late",
-				     (json_int_t)d->late, "ambiguous", (json_int_t)d->ambiguous,
-				     "first_sample", (json_int_t)d->first_sample, "samples",
-				     (json_int_t)d->samples, "warmup", (json_int_t)d->warmup));
+		if (json_array_append_new(
+			    a, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "position",
+					 (json_int_t)d->position, "sent", (json_int_t)d->sent,
+					 "delivered", (json_int_t)d->delivered, "late",
+					 (json_int_t)d->late, "ambiguous", (json_int_t)d->ambiguous,
+					 "first_sample", (json_int_t)d->first_sample, "samples",
+					 (json_int_t)d->samples, "warmup", (json_int_t)d->warmup)))
+			*bad = true;
 	}
 	return a;
 }
 
-static json_t *latency_json(const struct kbp_latency *l)
+/* null: too few samples to tell, or known from below only. */
+static json_t *quantile_json(const struct kbp_latency *l, unsigned permille, uint32_t ns)
 {
-	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "kind", "one_way", "samples",
-			 (json_int_t)l->samples, "saturated", (json_int_t)l->saturated, "min",
-			 (json_int_t)l->min_ns, "p50", (json_int_t)l->p50_ns, "p90",
-			 (json_int_t)l->p90_ns, "p99", (json_int_t)l->p99_ns, "p999",
-			 (json_int_t)l->p999_ns, "max", (json_int_t)l->max_ns, "gap",
-			 (json_int_t)l->gap_ns);
+	return kbp_latency_known(l, permille) && ns != UINT32_MAX ? json_integer((json_int_t)ns) :
+								    json_null();
 }
 
-static json_t *run_json(const struct kbp_result_run *r)
+static json_t *latency_json(const char *kind, const struct kbp_latency *l, bool *bad)
 {
-	json_t *o = json_pack("{s:s,s:{s:s,s:s,s:s,s:s},s:b,s:b,s:I,s:I}", "backend", r->backend,
-			      "achieved", "mode", r->mode, "requested", r->requested, "proof",
-			      r->proof, "note", r->note, "emulated", r->emulated, "virtual",
-			      r->virtual_device, "queues", (json_int_t)r->queues, "rcvbuf_bytes",
-			      (json_int_t)r->rcvbuf_bytes);
+	json_t *o = json_object();
+
+	put_text(o, "kind", kind, bad);
+	put_count(o, "samples", l->samples, bad);
+	put_count(o, "saturated", l->saturated, bad);
+	put(o, "min", quantile_json(l, 0, l->min_ns), bad);
+	put(o, "p50", quantile_json(l, 500, l->p50_ns), bad);
+	put(o, "p90", quantile_json(l, 900, l->p90_ns), bad);
+	put(o, "p99", quantile_json(l, 990, l->p99_ns), bad);
+	put(o, "p999", quantile_json(l, 999, l->p999_ns), bad);
+	put(o, "max", quantile_json(l, 1000, l->max_ns), bad);
+	put(o, "gap", quantile_json(l, 990, l->p99_ns == UINT32_MAX ? UINT32_MAX : l->gap_ns), bad);
+	return o;
+}
+
+static json_t *run_json(const struct kbp_result_run *r, bool *bad)
+{
+	json_t *o = json_object(), *achieved = json_object();
 	const struct {
 		const char *name;
 		uint64_t value;
 	} counts[] = {
-		{ "scheduled", r->scheduled },	     { "sent", r->sent },
-		{ "send_errors", r->send_errors },   { "late", r->late },
-		{ "delivered", r->delivered },	     { "foreign", r->foreign },
-		{ "out_of_order", r->out_of_order }, { "ambiguous", r->ambiguous },
-		{ "unattributed", r->unattributed }, { "over_attributed", r->over_attributed },
+		{ "queues", r->queues },
+		{ "rcvbuf_bytes", r->rcvbuf_bytes },
+		{ "rx_ring", r->rx_ring },
+		{ "scheduled", r->scheduled },
+		{ "sent", r->sent },
+		{ "send_errors", r->send_errors },
+		{ "late", r->late },
+		{ "delivered", r->delivered },
+		{ "foreign", r->foreign },
+		{ "out_of_order", r->out_of_order },
+		{ "ambiguous", r->ambiguous },
+		{ "clipped", r->clipped },
+		{ "unattributed", r->unattributed },
+		{ "over_attributed", r->over_attributed },
 	};
 
+	put_text(achieved, "mode", r->mode, bad);
+	put_text(achieved, "requested", r->requested, bad);
+	put_text(achieved, "proof", r->proof, bad);
+	put_text(achieved, "note", r->note, bad);
+	put_text(o, "backend", r->backend, bad);
+	put(o, "achieved", achieved, bad);
+	put(o, "emulated", json_boolean(r->emulated), bad);
+	put(o, "virtual", json_boolean(r->virtual_device), bad);
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(counts); i++)
-		json_object_set_new(o, counts[i].name, json_integer((json_int_t)counts[i].value));
-	json_object_set_new(o, "drops", count_json(r->drop, r->n_drops));
-	json_object_set_new(o, "causes", count_json(r->cause, r->n_causes));
-	json_object_set_new(o, "digest", json_string(r->digest));
-	json_object_set_new(o, "digest_expected", json_string(r->digest_expected));
-	json_object_set_new(o, "latency_ns", latency_json(&r->latency));
-	json_object_set_new(o, "samples_file", json_string(r->samples_file));
-	json_object_set_new(o, "rounds", rounds_json(r));
+		put_count(o, counts[i].name, counts[i].value, bad);
+	put(o, "drops", count_json(r->drop, r->n_drops, bad), bad);
+	put(o, "causes", count_json(r->cause, r->n_causes, bad), bad);
+	put_text(o, "digest", r->digest, bad);
+	put_text(o, "digest_expected", r->digest_expected, bad);
+	put(o, "latency_ns", latency_json("one_way", &r->latency, bad), bad);
+	put(o, "lateness_ns", latency_json("sender", &r->lateness, bad), bad);
+	put_text(o, "samples_file", r->samples_file, bad);
+	put(o, "rounds", rounds_json(r, bad), bad);
+	return o;
+}
+
+static json_t *finding_json(const struct kbp_finding *f, bool *bad)
+{
+	json_t *o = json_object();
+
+	put_text(o, "code", f->code, bad);
+	put_text(o, "backend", f->backend, bad);
+	put(o, "note", json_boolean(f->note), bad);
+	put_text(o, "text", f->text, bad);
 	return o;
 }
 
 char *kbp_results_json(const struct kbp_results *res)
 {
-	json_t *root = json_pack("{s:s}", "schema", KBP_RESULTS_SCHEMA);
-	json_t *runs = json_array(), *findings = json_array();
+	json_t *root = json_object(), *runs = json_array(), *findings = json_array();
+	bool bad = false;
 	char *text;
 
-	json_object_set_new(root, "fingerprint", facts_json(res->fingerprint, res->n_fingerprint));
-	json_object_set_new(root, "setup", facts_json(res->setup, res->n_setup));
+	put_text(root, "schema", KBP_RESULTS_SCHEMA, &bad);
+	put(root, "fingerprint", facts_json(res->fingerprint, res->n_fingerprint, &bad), &bad);
+	put(root, "setup", facts_json(res->setup, res->n_setup, &bad), &bad);
 	for (uint32_t i = 0; i < res->n_runs; i++)
-		json_array_append_new(runs, run_json(&res->run[i]));
-	json_object_set_new(root, "runs", runs);
-	for (uint32_t i = 0; i < res->n_findings; i++) {
-		const struct kbp_finding *f = &res->finding[i];
-
-		json_array_append_new(findings,
-				      json_pack("{s:s,s:s,s:b,s:s}", "code", f->code, "backend",
-						f->backend, "note", f->note, "text", f->text));
-	}
-	json_object_set_new(root, "findings", findings);
-	text = json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER |
-					JSON_REAL_PRECISION(KBP_RESULTS_REAL_DIGITS));
+		bad |= json_array_append_new(runs, run_json(&res->run[i], &bad)) != 0;
+	put(root, "runs", runs, &bad);
+	for (uint32_t i = 0; i < res->n_findings; i++)
+		bad |= json_array_append_new(findings, finding_json(&res->finding[i], &bad)) != 0;
+	put(root, "findings", findings, &bad);
+	text = bad ? NULL :
+		     json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER |
+					      JSON_REAL_PRECISION(KBP_RESULTS_REAL_DIGITS));
 	json_decref(root);
 	return text;
 }
@@ -235,22 +311,35 @@ static bool dir_is_ours(const char *path)
 	return strstr(head, "\"kbypass.bench/") != NULL;
 }
 
+/* errno says why. */
+static int write_failed(struct kbp_error *err, const char *path)
+{
+	int e = errno;
+	char hint[160];
+
+	snprintf(hint, sizeof(hint), "%s: %s, or name another directory", strerror(e),
+		 e == ENOSPC || e == EDQUOT ? "make room" : "mend that");
+	return kbp_failf(err, -e, hint, "write %s", path);
+}
+
 int kbp_results_dir_prepare(const char *dir, struct kbp_error *err)
 {
 	char samples[PATH_MAX];
 
+	if (!*dir)
+		return kbp_fail(err, -EINVAL, "use \"\" for results", "name a directory");
 	if (snprintf(samples, sizeof(samples), "%s/samples", dir) >= (int)sizeof(samples) - 64)
 		return kbp_failf(err, -ENAMETOOLONG, "give a shorter path",
 				 "use \"%.40s...\" for results", dir);
 	if (mkdir(dir, 0777) < 0) {
 		int e = errno;
 
+		if (e == ENOENT)
+			return kbp_failf(err, -e,
+					 "the directory above it does not exist: make it first",
+					 "make results directory %s", dir);
 		if (e != EEXIST)
-			return kbp_failf(
-				err, -e,
-				e == ENOENT ? "the directory above it does not exist: make it first" :
-					      strerror(e),
-				"make results directory %s", dir);
+			return write_failed(err, dir);
 		if (!dir_is_free(dir) && !dir_is_ours(dir))
 			return kbp_failf(
 				err, -EEXIST,
@@ -258,23 +347,45 @@ int kbp_results_dir_prepare(const char *dir, struct kbp_error *err)
 				"another one, or empty it",
 				"use %s for results", dir);
 	}
-	if (mkdir(samples, 0777) < 0 && errno != EEXIST)
-		return kbp_failf(err, -errno, strerror(errno), "make %s", samples);
-	if (access(samples, W_OK) < 0)
-		return kbp_failf(err, -errno, strerror(errno), "write into %s", samples);
+	if ((mkdir(samples, 0777) < 0 && errno != EEXIST) || access(samples, W_OK) < 0)
+		return write_failed(err, samples);
 	return 0;
 }
 
-void kbp_results_dir_clear(const char *dir)
+int kbp_results_dir_lock(const char *dir, struct kbp_error *err)
 {
-	char path[PATH_MAX];
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), e;
 
-	snprintf(path, sizeof(path), "%s/results.json", dir);
-	unlink(path);
+	if (fd < 0)
+		return write_failed(err, dir);
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	e = errno;
+	close(fd);
+	if (e == EWOULDBLOCK)
+		return kbp_failf(
+			err, -EBUSY,
+			"another bench writes its results there: wait for its end, or name another directory",
+			"use %s for results", dir);
+	errno = e;
+	return write_failed(err, dir);
 }
 
-/* Write beside, then rename: a reader sees the old file or the new one, never a part. */
-int kbp_file_write(const char *path, const void *data, size_t bytes, struct kbp_error *err)
+void kbp_results_dir_abandon(const char *dir, bool made)
+{
+	char samples[PATH_MAX];
+
+	/* both refuse when there is something inside */
+	snprintf(samples, sizeof(samples), "%s/samples", dir);
+	rmdir(samples);
+	if (made)
+		rmdir(dir);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+/* Into path.tmp: a reader sees the old file or the new one, never a part. */
+static int tmp_write(const char *path, const void *data, size_t bytes, struct kbp_error *err)
 {
 	char tmp[PATH_MAX];
 	FILE *f;
@@ -284,18 +395,67 @@ int kbp_file_write(const char *path, const void *data, size_t bytes, struct kbp_
 		return kbp_failf(err, -ENAMETOOLONG, "give a shorter path", "write %.60s", path);
 	f = fopen(tmp, "we");
 	if (!f)
-		return kbp_failf(err, -errno, strerror(errno), "write %s", tmp);
+		return write_failed(err, tmp);
 	if (fwrite(data, 1, bytes, f) != bytes || fflush(f) || fsync(fileno(f)))
 		e = errno ? errno : EIO;
 	if (fclose(f) && !e)
 		e = errno;
-	if (!e && rename(tmp, path) < 0)
-		e = errno;
-	if (e) {
-		unlink(tmp);
-		return kbp_failf(err, -e, strerror(e), "write %s", path);
+	if (!e)
+		return 0;
+	unlink(tmp);
+	errno = e;
+	return write_failed(err, path);
+}
+
+int kbp_samples_write(const char *dir, const char *samples_file, const uint32_t *samples, size_t n,
+		      struct kbp_error *err)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, samples_file) >= (int)sizeof(path))
+		return kbp_fail(err, -ENAMETOOLONG, "write the samples", "give a shorter path");
+	return tmp_write(path, samples, n * sizeof(*samples), err);
+}
+
+static int tmp_into_place(const char *dir, const char *file, struct kbp_error *err)
+{
+	char path[PATH_MAX], tmp[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	snprintf(tmp, sizeof(tmp), "%s/%s.tmp", dir, file);
+	return rename(tmp, path) < 0 ? write_failed(err, path) : 0;
+}
+
+static bool is_of(const struct kbp_results *res, const char *name)
+{
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const char *file = res->run[i].samples_file;
+
+		if (!strncmp(file, "samples/", 8) && !strcmp(file + 8, name))
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/* Samples in dir/samples that are not of these results: an earlier run's, or half written ones. */
+static void samples_sweep(const struct kbp_results *res, const char *dir)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/samples", dir);
+	d = opendir(path);
+	while (d && (e = readdir(d)) != NULL) {
+		const char *end = strstr(e->d_name, ".u32");
+
+		if (!end || (strcmp(end, ".u32") != 0 && strcmp(end, ".u32.tmp") != 0))
+			continue;
+		if (!is_of(res, e->d_name))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }
 
 int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err)
@@ -309,7 +469,20 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	n = strlen(text);
 	text[n] = '\n'; /* in place of the NUL: files end with a newline */
 	snprintf(path, sizeof(path), "%s/results.json", dir);
-	rc = kbp_file_write(path, text, n + 1, err);
+	rc = tmp_write(path, text, n + 1, err);
 	free(text);
+	if (rc)
+		return rc;
+	/* all is on the disk. In between there are no results rather than old ones with new
+	 * samples */
+	unlink(path);
+	for (uint32_t i = 0; i < res->n_runs && !rc; i++) {
+		if (res->run[i].samples_file[0])
+			rc = tmp_into_place(dir, res->run[i].samples_file, err);
+	}
+	if (!rc)
+		rc = tmp_into_place(dir, "results.json", err);
+	if (!rc)
+		samples_sweep(res, dir);
 	return rc;
 }

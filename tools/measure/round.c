@@ -47,6 +47,13 @@ bool kbp_bench_tell(struct kbp_bench *b, const char *doing)
 	return !b->progress || b->progress(&b->at, b->progress_arg);
 }
 
+int kbp_bench_step(struct kbp_bench *b, const char *doing, struct kbp_error *err)
+{
+	if (kbp_bench_tell(b, doing))
+		return 0;
+	return kbp_fail(err, -ECANCELED, "bench", "stopped on request; nothing was written");
+}
+
 /* ---------------------------------------------------------------- the sending process */
 
 static int send_all(struct kbp_bench *b, struct kbp_error *err)
@@ -68,7 +75,7 @@ static int send_all(struct kbp_bench *b, struct kbp_error *err)
 	rc = kbp_sender_open(&b->slice.s, &o, &snd, err);
 	if (rc)
 		return rc;
-	mlockall(MCL_CURRENT);
+	b->sh->tx_locked = !mlockall(MCL_CURRENT);
 	/* two real-time spinners on a machine of two CPUs would leave the kernel's own threads none
 	 */
 	if (b->o.fifo && b->n_cpus > 2)
@@ -178,11 +185,6 @@ static uint32_t stage(const uint32_t *s)
 	return __atomic_load_n(s, __ATOMIC_ACQUIRE);
 }
 
-static int cancelled(struct kbp_error *err)
-{
-	return kbp_fail(err, -ECANCELED, "bench", "stopped on request; nothing was written");
-}
-
 static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *err)
 {
 	const struct child none = { .fd = -1 };
@@ -202,8 +204,9 @@ static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *e
 					 b->net.host[KBP_LAB_RX].ifname, b->at.backend,
 					 OPEN_MS / 1000);
 		if (now_ms() > tell) {
-			if (!kbp_bench_tell(b, "opening"))
-				return cancelled(err);
+			rc = kbp_bench_step(b, "opening", err);
+			if (rc)
+				return rc;
 			tell = now_ms() + TELL_MS;
 		}
 		children_wait(rx, &none, 2);
@@ -237,8 +240,9 @@ static int wait_end(struct kbp_bench *b, struct child *rx, struct child *tx, str
 					 "both CPUs must be free for the bench: is something else running "
 					 "on them?",
 					 "finish a round of %s", b->at.backend);
-		if (!kbp_bench_tell(b, doing))
-			return cancelled(err);
+		rc = kbp_bench_step(b, doing, err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }

@@ -24,6 +24,13 @@ static uint32_t quantile(const uint32_t *sorted, size_t n, unsigned permille)
 	return sorted[rank ? rank - 1 : 0];
 }
 
+bool kbp_latency_known(const struct kbp_latency *l, unsigned permille)
+{
+	if (!permille || permille >= 1000)
+		return l->samples > 0;
+	return l->samples >= (10000 + (1000 - permille) - 1) / (1000 - permille);
+}
+
 void kbp_latency_of(uint32_t *samples_ns, size_t n, struct kbp_latency *l)
 {
 	memset(l, 0, sizeof(*l));

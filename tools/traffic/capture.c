@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Captures into schedules. libpcap knows the formats; this file gives it an unbuffered stream over
- * zlib, so that the stream's position is the record's, and decides what can be replayed.
+ * Captures into schedules. libpcap knows the formats; this file gives it an unbuffered stream, so
+ * that the stream's position is the record's, and decides what can be replayed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,20 +13,20 @@
 #include <unistd.h>
 
 #include <pcap/pcap.h>
-#include <zlib.h>
 
 #include "lib/internal.h"
 #include "tools/traffic/schedule.h"
+#include "tools/traffic/stream.h"
 
-#define GZ_BUFFER (256u << 10)
-#define ETH_LEN_MIN 60u /* without FCS; shorter packets are padded to it */
+#define ASK_RECORDS 1024u /* go_on is asked after so many */
+#define ETH_LEN_MIN 60u	  /* without FCS; shorter packets are padded to it */
 #define NS_PER_S 1000000000u
 
 struct reader {
 	const char *path;
 	char step[96];
-	gzFile gz;
-	FILE *file;   /* over gz; closes it */
+	struct kbp_stream *stream;
+	FILE *file;   /* over stream; closes it */
 	pcap_t *pcap; /* over file; closes it */
 	const struct kbp_capture_opts *opts;
 	struct kbp_capture_report *report;
@@ -39,31 +39,15 @@ struct reader {
 
 /* ---------------------------------------------------------------- opening */
 
-static ssize_t gz_read(void *cookie, char *buf, size_t n)
+static ssize_t cookie_read(void *cookie, char *buf, size_t n)
 {
-	int got = gzread(cookie, buf, n > INT32_MAX ? INT32_MAX : (unsigned)n);
-
-	if (got < 0)
-		errno = EIO;
-	return got;
+	return kbp_stream_read(cookie, buf, n);
 }
 
-static int gz_close(void *cookie)
+static int cookie_close(void *cookie)
 {
-	return gzclose_r(cookie) == Z_OK ? 0 : EOF;
-}
-
-/* zlib's complaint, or NULL. A stream that ends too early reads as end of file and leaves
- * Z_BUF_ERROR. */
-static const char *gz_complaint(struct reader *r)
-{
-	const char *text;
-	int code;
-
-	text = gzerror(r->gz, &code);
-	if (code == Z_OK || code == Z_STREAM_END)
-		return NULL;
-	return code == Z_BUF_ERROR ? "the gzip stream ends early" : text;
+	kbp_stream_close(cookie);
+	return 0;
 }
 
 static int open_failed(struct reader *r, int code, struct kbp_error *err)
@@ -77,11 +61,12 @@ static int open_failed(struct reader *r, int code, struct kbp_error *err)
 
 static int file_open(struct reader *r, struct kbp_error *err)
 {
-	const cookie_io_functions_t io = { .read = gz_read, .close = gz_close };
+	const cookie_io_functions_t io = { .read = cookie_read, .close = cookie_close };
 	struct stat st;
 	int fd, code;
 
-	fd = open(r->path, O_RDONLY | O_CLOEXEC);
+	/* not blocking: opening a FIFO would wait for its writer */
+	fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return open_failed(r, -errno, err);
 	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
@@ -89,19 +74,22 @@ static int file_open(struct reader *r, struct kbp_error *err)
 		close(fd);
 		return open_failed(r, code, err);
 	}
-	if (S_ISREG(st.st_mode) && st.st_size == 0) {
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		return kbp_fail(
+			err, -EINVAL, r->step,
+			"it is no regular file: write what comes out of it to one, and give that");
+	}
+	if (st.st_size == 0) {
 		close(fd);
 		return kbp_fail(err, -ENODATA, r->step, "the file is empty: nothing to replay");
 	}
-	r->gz = gzdopen(fd, "rb");
-	if (!r->gz) {
-		close(fd);
+	r->stream = kbp_stream_open(fd);
+	if (!r->stream)
 		return kbp_fail(err, -ENOMEM, r->step, "no memory to read it");
-	}
-	gzbuffer(r->gz, GZ_BUFFER);
-	r->file = fopencookie(r->gz, "r", io);
+	r->file = fopencookie(r->stream, "r", io);
 	if (!r->file) {
-		gzclose_r(r->gz);
+		kbp_stream_close(r->stream);
 		return kbp_fail(err, -ENOMEM, r->step, "no memory to read it");
 	}
 	setvbuf(r->file, NULL, _IONBF, 0);
@@ -111,19 +99,18 @@ static int file_open(struct reader *r, struct kbp_error *err)
 static int capture_open(struct reader *r, struct kbp_error *err)
 {
 	char text[PCAP_ERRBUF_SIZE] = "";
-	const char *gz;
 	int rc = file_open(r, err), type;
 
 	if (rc)
 		return rc;
 	r->pcap = pcap_fopen_offline_with_tstamp_precision(r->file, PCAP_TSTAMP_PRECISION_NANO, text);
-	r->report->gzip = !gzdirect(r->gz);
+	r->report->gzip = r->stream->gzip;
 	if (!r->pcap) {
-		gz = gz_complaint(r);
 		rc = kbp_fail(err, -EINVAL, r->step,
-			      "no pcap or pcapng file, damaged at byte %lld of its header: %s%s%s; "
+			      "no pcap or pcapng file, damaged at byte %llu of its header: %s%s%s; "
 			      "give a capture, plain or gzip",
-			      (long long)gztell(r->gz), text, gz ? "; " : "", gz ? gz : "");
+			      (unsigned long long)r->stream->offset, text,
+			      r->stream->complaint[0] ? "; " : "", r->stream->complaint);
 		fclose(r->file);
 		return rc;
 	}
@@ -208,7 +195,8 @@ static uint64_t due(struct reader *r, const struct pcap_pkthdr *h)
 {
 	struct kbp_capture_report *rep = r->report;
 	/* with nanosecond precision tv_usec holds nanoseconds */
-	uint64_t ns = (uint64_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
+	/* pcap stores 32 bits without a sign, which libpcap takes for signed: 2038 is no end */
+	uint64_t ns = (uint64_t)(uint32_t)h->ts.tv_sec * NS_PER_S + (uint64_t)h->ts.tv_usec;
 
 	if (!rep->frames) {
 		r->first_ns = r->last_ns = ns;
@@ -283,11 +271,11 @@ static int frame_add(struct reader *r, const struct pcap_pkthdr *h, const uint8_
 static void damaged(struct reader *r, const char *text)
 {
 	struct kbp_capture_report *rep = r->report;
-	const char *gz = gz_complaint(r);
+	const char *packing = r->stream->complaint;
 
 	rep->damage = r->place;
 	snprintf(rep->damage_text, sizeof(rep->damage_text), "%s%s%s", text ? text : "",
-		 text && gz ? "; " : "", gz ? gz : "");
+		 text && *packing ? "; " : "", packing);
 }
 
 static int frames_read(struct reader *r, struct kbp_error *err)
@@ -298,7 +286,10 @@ static int frames_read(struct reader *r, struct kbp_error *err)
 
 	for (;;) {
 		r->place.record++;
-		r->place.offset = (uint64_t)gztell(r->gz);
+		r->place.offset = r->stream->offset;
+		if (r->opts->go_on && r->place.record % ASK_RECORDS == 0 &&
+		    !r->opts->go_on(r->opts->arg))
+			return kbp_fail(err, -ECANCELED, r->step, "stopped on request");
 		rc = pcap_next_ex(r->pcap, &h, &bytes);
 		if (rc != 1)
 			break;
@@ -316,7 +307,7 @@ static int frames_read(struct reader *r, struct kbp_error *err)
 	}
 	if (rc == PCAP_ERROR)
 		damaged(r, pcap_geterr(r->pcap));
-	else if (gz_complaint(r))
+	else if (r->stream->complaint[0])
 		damaged(r, NULL);
 	return 0;
 }

@@ -40,7 +40,6 @@ struct session {
 	struct kbp_flow flow;
 	uint8_t dst_mac[6];
 	uint64_t sequence; /* of the next message, from 1 */
-	uint32_t packets;  /* since the last heartbeat */
 	uint32_t index;	   /* in the builder */
 };
 
@@ -141,9 +140,7 @@ static uint32_t messages_write(struct generator *g, uint8_t *p, uint32_t room)
 static int frame_add(struct generator *g, struct kbp_builder *b)
 {
 	struct session *s = &g->sessions[kbp_random(&g->random) % g->n_sessions];
-	bool heartbeat = g->opts->heartbeat_every && s->packets == g->opts->heartbeat_every;
-	uint32_t size = heartbeat ? g->headers + MOLD_HEADER : frame_size(g);
-	uint32_t payload_len = size - g->headers, count = 0;
+	uint32_t size = frame_size(g), payload_len = size - g->headers, count;
 	uint8_t *mold = g->frame + g->headers;
 	struct kbp_udp_layout l;
 	char name[11];
@@ -151,11 +148,9 @@ static int frame_add(struct generator *g, struct kbp_builder *b)
 	snprintf(name, sizeof(name), "KBP%07u", s->index + 1);
 	memcpy(mold, name, 10);
 	store_be64(mold + 10, s->sequence);
-	if (!heartbeat)
-		count = messages_write(g, mold + MOLD_HEADER, payload_len - MOLD_HEADER);
+	count = messages_write(g, mold + MOLD_HEADER, payload_len - MOLD_HEADER);
 	kbp_store_be16(mold + 18, count);
 	s->sequence += count;
-	s->packets = heartbeat ? 0 : s->packets + 1;
 
 	kbp_udp_write(g->frame, &s->flow, g->opts->src_mac, s->dst_mac, payload_len);
 	l.ipv6 = s->flow.dst.family == AF_INET6;

@@ -21,7 +21,7 @@
 #include "tools/clock/tsc.h"
 #include "tools/traffic/schedule.h"
 
-#define RETRIES_DEFAULT 1000u
+#define RETRY_NS_DEFAULT 50000u
 #define START_DELAY_NS 1000000u
 #define SNDBUF_BYTES (4 << 20)
 
@@ -30,8 +30,8 @@ struct kbp_sender {
 	struct kbp_sender_opts opts;
 	char ifname[IFNAMSIZ];
 	struct kbp_tsc tsc;
+	uint64_t retry_ticks;
 	int fd;
-	bool locked;
 };
 
 /* ---------------------------------------------------------------- open, close */
@@ -103,25 +103,6 @@ static int socket_open(struct kbp_sender *snd, const char *step, struct kbp_erro
 	return 0;
 }
 
-static int memory_ready(struct kbp_sender *snd, const char *step, struct kbp_error *err)
-{
-	const struct kbp_schedule *s = snd->sched;
-
-	if (snd->opts.lock_memory) {
-		if (mlock(s, s->map_len))
-			return kbp_fail(
-				err, -ENOMEM, step,
-				"%zu bytes of frames cannot be locked in memory (%s): raise `ulimit -l`",
-				s->map_len, strerror(errno));
-		snd->locked = true;
-		return 0;
-	}
-	/* A child inherits the mapping without page tables: fault them in now rather than while
-	 * sending. Linux before 5.14 does not know this advice, and faults then. */
-	madvise((void *)(uintptr_t)s, s->map_len, MADV_POPULATE_READ);
-	return 0;
-}
-
 int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *opts,
 		    struct kbp_sender **out, struct kbp_error *err)
 {
@@ -148,13 +129,15 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 	snd->opts = *opts;
 	snd->fd = -1;
 	memcpy(snd->ifname, opts->ifname, strlen(opts->ifname));
-	if (!snd->opts.retries_max)
-		snd->opts.retries_max = RETRIES_DEFAULT;
+	if (!snd->opts.retry_ns)
+		snd->opts.retry_ns = RETRY_NS_DEFAULT;
 	rc = socket_open(snd, step, err);
 	if (!rc)
 		rc = interface_check(snd, step, err);
+	/* A child inherits the mapping without page tables: fault them in now rather than while
+	 * sending. Linux before 5.14 does not know this advice, and faults then. */
 	if (!rc)
-		rc = memory_ready(snd, step, err);
+		madvise((void *)(uintptr_t)s, s->map_len, MADV_POPULATE_READ);
 	if (!rc && opts->tsc)
 		snd->tsc = *opts->tsc;
 	else if (!rc)
@@ -163,6 +146,7 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 		kbp_sender_close(snd);
 		return rc;
 	}
+	snd->retry_ticks = kbp_tsc_ticks(&snd->tsc, snd->opts.retry_ns);
 	*out = snd;
 	return 0;
 }
@@ -171,8 +155,6 @@ void kbp_sender_close(struct kbp_sender *snd)
 {
 	if (!snd)
 		return;
-	if (snd->locked)
-		munlock(snd->sched, snd->sched->map_len);
 	if (snd->fd >= 0)
 		close(snd->fd);
 	free(snd);
@@ -208,26 +190,27 @@ static int link_state(const struct kbp_sender *snd)
 	return (flags & IFF_UP) && (flags & IFF_RUNNING) ? 0 : -ENETDOWN;
 }
 
-/* 0: sent; 1: given up, counted; -errno: the interface is of no use any more. */
-static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f,
+/* Tries from *now on and leaves there when it was accepted. Returns 0: sent, or given up and
+ * counted; -errno: the interface is of no use any more. */
+static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f, uint64_t *now,
 		      struct kbp_sender_result *r)
 {
 	const uint8_t *bytes = snd->sched->bytes + f->offset;
+	const uint64_t until = *now + snd->retry_ticks;
 	int e = 0;
 
-	for (uint32_t try = 0; try <= snd->opts.retries_max; try++) {
-		if (try) {
-			r->retries++;
-			if (stopped(snd))
-				break;
-		}
+	for (;;) {
 		if (send(snd->fd, bytes, f->len, MSG_DONTWAIT) == (ssize_t)f->len)
 			return 0;
 		e = errno;
 		if (e == ENETDOWN || e == ENXIO || e == ENODEV)
 			return -e;
-		if (e != ENOBUFS && e != EAGAIN && e != EINTR)
+		if ((e != ENOBUFS && e != EAGAIN && e != EINTR) || stopped(snd))
 			break;
+		*now = kbp_tsc_now();
+		if (*now > until)
+			break;
+		r->retries++;
 	}
 	r->send_errors++;
 	if (!r->first_errno)
@@ -242,7 +225,6 @@ static void late_count(const struct kbp_sender *snd, uint64_t late_ticks, struct
 	if (ns <= KBP_SENDER_LATE_NS)
 		return;
 	r->late++;
-	r->late_total_ns += ns;
 	if (ns > r->late_max_ns)
 		r->late_max_ns = ns;
 }
@@ -250,7 +232,7 @@ static void late_count(const struct kbp_sender *snd, uint64_t late_ticks, struct
 static int play(struct kbp_sender *snd, struct kbp_sender_result *r)
 {
 	const struct kbp_schedule *s = snd->sched;
-	uint64_t *sent_ticks = snd->opts.sent_ticks, *flow_sent = snd->opts.flow_sent;
+	uint64_t *sent_ticks = snd->opts.sent_ticks;
 	uint64_t i, now, at_ns, sent = 0;
 	int rc = 0;
 
@@ -261,7 +243,7 @@ static int play(struct kbp_sender *snd, struct kbp_sender_result *r)
 
 		if (!wait_until(snd, due, &now))
 			break;
-		rc = frame_send(snd, f, r);
+		rc = frame_send(snd, f, &now, r);
 		if (rc && r->send_errors == errors)
 			break; /* not counted: it is the first of the unsent */
 		if (r->send_errors != errors)
@@ -270,8 +252,6 @@ static int play(struct kbp_sender *snd, struct kbp_sender_result *r)
 		r->sent_bytes += f->len;
 		if (sent_ticks)
 			sent_ticks[i] = now;
-		if (flow_sent)
-			flow_sent[f->flow]++;
 		__atomic_store_n(&r->sent, ++sent, __ATOMIC_RELAXED);
 	}
 	r->unsent = s->n_total - sent - r->send_errors;
@@ -311,13 +291,9 @@ int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *r, struct k
 	}
 	if (o->sent_ticks)
 		memset(o->sent_ticks, 0, snd->sched->n_total * sizeof(*o->sent_ticks));
-	if (o->flow_sent)
-		memset(o->flow_sent, 0, snd->sched->n_flows * sizeof(*o->flow_sent));
-	start = o->start_ticks ? o->start_ticks :
-				 kbp_tsc_now() + kbp_tsc_ticks(&snd->tsc, START_DELAY_NS);
+	start = kbp_tsc_now() + kbp_tsc_ticks(&snd->tsc, START_DELAY_NS);
 	__atomic_store_n(&r->start_ticks, start, __ATOMIC_RELEASE);
 	rc = play(snd, r);
-	r->end_ticks = kbp_tsc_now();
 	if (rc)
 		kbp_fail(e, rc, step,
 			 "the interface went %s after %llu of %llu frames: bring it back and start again",

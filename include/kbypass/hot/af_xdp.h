@@ -8,12 +8,14 @@
  *   comp  the kernel produces addresses of sent buffers            we consume
  *
  * Indices run free in uint32_t and are masked on use. Every acquire below pairs with the kernel's
- * smp_store_release of that index and every release with its smp_load_acquire (net/xdp/xsk_queue.h).
+ * smp_store_release of that index and every release with its smp_load_acquire
+ * (net/xdp/xsk_queue.h).
  *
- * Buffers: [0, rx_bytes) of the UMEM belong to RX, [rx_bytes, tx_end) to TX, what is above to templates. The
- * fill ring has a slot for every RX buffer and the comp ring one for every descriptor of the TX ring, so
- * neither is ever full. A TX frame always begins at the same place of its buffer: the token of a TX frame is
- * the address its completion brings.
+ * Buffers: [0, rx_bytes) of the UMEM belong to RX, [rx_bytes, tx_end) to TX, what is above to
+ *          templates. The
+ * fill ring has a slot for every RX buffer and is never full. The comp ring has one for every TX
+ * buffer; while it is full, frames wait in the TX ring. A TX frame always begins at the same place
+ * of its buffer: the token of a TX frame is the address its completion brings.
  */
 #ifndef KBYPASS_HOT_H
 #include <kbypass/hot.h> /* which includes this file in its place */
@@ -29,8 +31,9 @@ extern "C" {
 KBP_STATIC_ASSERT(sizeof(struct xdp_desc) == 16 && offsetof(struct xdp_desc, options) == 12,
 		  "kbp_frame begins like a descriptor");
 
-/* A ring as one side sees it. `idx` is ours. `seen` is how far we may go, as of our last look at the other
- * side's index: of the RX ring the producer's, of the TX ring the consumer's and the size of the ring. */
+/* A ring as one side sees it. `idx` is ours. `seen` is how far we may go, as of our last look at
+ * the other side's index: of the RX ring the producer's, of the TX ring the consumer's and the size
+ * of the ring. */
 struct kbp_axdp_ring {
 	uint32_t *prod;
 	uint32_t *cons;
@@ -44,11 +47,11 @@ struct kbp_axdp_ring {
 
 /* Why a poll is more than the loop below. One word, so that a plain poll asks one question. */
 enum {
-	KBP_AXDP_CHAINS = 1u << 0,   /* a chain must not be split */
-	KBP_AXDP_AT_BOUND = 1u << 1, /* hold_max frames were held */
-	KBP_AXDP_RETURNED = 1u << 2, /* `returned` has buffers for the fill ring */
+	KBP_AXDP_CHAINS = 1u << 0,    /* a chain must not be split */
+	KBP_AXDP_AT_BOUND = 1u << 1,  /* hold_max frames were held */
+	KBP_AXDP_RETURNED = 1u << 2,  /* `returned` has buffers for the fill ring */
 	KBP_AXDP_FORWARDED = 1u << 3, /* received buffers are with the TX side */
-	KBP_AXDP_UNSENT = 1u << 4,   /* the kernel left frames in the TX ring: the doorbell is to be rung again */
+	KBP_AXDP_UNSENT = 1u << 4,    /* the kernel left frames in the TX ring: ring again */
 };
 
 struct kbp_axdp_queue {
@@ -73,25 +76,31 @@ struct kbp_axdp_queue {
 	uint32_t chunk;	    /* bytes of a buffer */
 	uint64_t rx_bytes;  /* buffers below are RX's */
 	uint64_t tx_end;    /* templates lie above */
-	uint32_t peeked;    /* frames of the last rx_peek that stand in the fill ring already, unpublished */
+	uint32_t peeked;    /* frames of the last rx_peek: in the fill ring, unpublished */
 	uint32_t nothing;   /* index and flags of a ring that the queue does not have */
 	uint32_t peeked_at; /* fill index where they begin */
 };
 
-KBP_STATIC_ASSERT(offsetof(struct kbp_axdp_queue, rx) == 128 && offsetof(struct kbp_axdp_queue, tx) == 256,
+KBP_STATIC_ASSERT(offsetof(struct kbp_axdp_queue, rx) == 128 &&
+			  offsetof(struct kbp_axdp_queue, tx) == 256,
 		  "the head and receiving are two lines each");
 
-/* kbp_axdp_rx_special - how many frames may be handed over, when there is more to it than what waits.
+/* kbp_axdp_rx_special - how many frames may be handed over, when there is more to it than what
+ * waits.
  *
- * Returned buffers go into the fill ring, forwarded ones are collected, a doorbell that the kernel did not
- * answer is rung again. Chains stay whole: one longer than `max` or hold_max is dropped and counted.
- * Returns:  the number of descriptors from the consumer index on, at most `max`, within hold_max.
+ * Returned buffers go into the fill ring, forwarded ones are collected, a doorbell that the kernel
+ * did not answer is rung again. Chains stay whole: one longer than `max` or hold_max is dropped and
+ * counted.
+ * Returns:  the number of descriptors from the consumer index on, at most `max`; 0 when hold_max
+ *           frames are held. Chains stay within hold_max as a whole; of other frames the caller
+ *           keeps no more than that.
  * Owns:     nothing changes hands.
  * Blocks:   never. Enters the kernel: sendto(MSG_DONTWAIT), only to ring the doorbell again.
  * Threads:  one caller per queue. */
 KBP_API uint32_t kbp_axdp_rx_special(struct kbp_axdp_queue *x, uint32_t max);
 
-/* kbp_axdp_idle - an empty poll that must enter the kernel: the driver asks for a wake-up, or NAPI is ours.
+/* kbp_axdp_idle - an empty poll that must enter the kernel: the driver asks for a wake-up, or NAPI
+ * is ours.
  *
  * Returns:  nothing.
  * Owns:     nothing changes hands.
@@ -131,7 +140,7 @@ KBP_INLINE void kbp_axdp_rx_return(struct kbp_rx rx, uint64_t token)
 	x->q.held--;
 }
 
-/* Frames that wait, at most `max`. */
+/* Frames that wait, at most `max`. Most polls look at the ring: a queue that keeps up is empty. */
 KBP_INLINE uint32_t kbp_axdp_rx_waiting(struct kbp_axdp_queue *x, uint32_t max)
 {
 	uint32_t at = x->rx.idx, n = x->rx.seen - at;
@@ -172,7 +181,7 @@ KBP_INLINE unsigned kbp_axdp_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 	uint8_t *umem = x->umem;
 	uint32_t mask = x->rx.mask, fill_mask = x->fill.mask;
 	uint32_t at = x->rx.idx, end = at + n;
-	uint32_t ahead = x->fill.idx - at; /* of the fill ring's index over the RX ring's: one register for two */
+	uint32_t ahead = x->fill.idx - at; /* one register for both indices */
 
 	if (!n) {
 		kbp_axdp_rx_none(x);
@@ -222,10 +231,11 @@ KBP_INLINE void kbp_axdp_tx_publish(struct kbp_axdp_queue *x, uint32_t end, uint
 		kbp_axdp_kick(x);
 }
 
-/* The loop of kbp_axdp_tx_each, once for raw txflows and once for the others: a question per burst, not per
- * frame. n is at least 1. Fields are read where they are used: a register kept over the loop costs more. */
-KBP_INLINE unsigned kbp_axdp_tx_fill(struct kbp_axdp_queue *x, struct kbp_tx tx, uint32_t n, bool raw,
-				     kbp_filler fn, void *arg)
+/* The loop of kbp_axdp_tx_each, once for raw txflows and once for the others: a question per burst,
+ * not per frame. n is at least 1. Fields are read where they are used: a register kept over the
+ * loop costs more. */
+KBP_INLINE unsigned kbp_axdp_tx_fill(struct kbp_axdp_queue *x, struct kbp_tx tx, uint32_t n,
+				     bool raw, kbp_filler fn, void *arg)
 {
 	const struct kbp_txflow *t = tx.t;
 	uint32_t at = x->tx.idx, end = at + n;

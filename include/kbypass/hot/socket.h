@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * socket.h - the inline half of the socket backend: recvmmsg and sendmmsg over message arrays that persist.
+ * socket.h - the inline half of the socket backend: recvmmsg and sendmmsg over message arrays that
+ * persist.
  *
- * RX: every message points at a slot: a head (source address, control data) and the payload behind it.
- * A slot whose handler answers KBP_DONE stays in its message, ready for the next call; a kept one is swapped
- * for a free one. The token is the address of the slot's payload.
+ * RX: every message points at a slot: a head (source address, control data) and the payload behind
+ *     it.
+ * A slot whose handler answers KBP_DONE stays in its message, ready for the next call; a kept one
+ * is swapped for a free one. The token is the address of the slot's payload.
  *
  * The loop below is what a hand-written one is. Everything else (several flows, frames left over by
  * KBP_STOP, frames lent by the array form, timestamps, filters in software) makes `limit` zero, and
- * kbp_sock_rx_next then chooses the messages. A poll receives from one socket: of several flows the next in
- * turn that has something.
+ * kbp_sock_rx_next then chooses the messages. A poll receives from one socket: of several flows the
+ * next in turn that has something.
  *
  * TX: every message has a payload slot of its own. The token is its address.
  */
@@ -76,8 +78,9 @@ struct kbp_sock_burst {
 
 struct kbp_sock_queue {
 	struct kbp_queue q;
-	uint32_t limit; /* messages of a poll that the loop may receive by itself; 0: see kbp_sock_rx_next */
-	int32_t fd; /* the socket of the only flow */
+	uint32_t limit; /* messages of a poll that the loop may receive by itself; 0: see
+			 * kbp_sock_rx_next */
+	int32_t fd;	/* the socket of the only flow */
 	struct kbp_sock_burst *rx;
 	struct kbp_sock_msg *first; /* of this poll, from kbp_sock_rx_next */
 	uint32_t ts_which; /* which of the three timespec: 0 software, 2 NIC, or undecided */
@@ -89,15 +92,16 @@ KBP_STATIC_ASSERT(sizeof(struct kbp_sock_queue) == 192, "the head and one line")
 /* What hangs on a txflow. */
 struct kbp_sock_tx {
 	int32_t fd;
-	uint32_t limit; /* messages the loop may send by itself; 0: completions are kept */
-	struct iovec *iov;	 /* the queue's ... */
+	uint32_t limit;	   /* messages the loop may send by itself; 0: completions are kept */
+	struct iovec *iov; /* the queue's ... */
 	struct kbp_sock_msg *msg; /* ... and the messages over them */
 	struct kbp_hot_tx *count;
 };
 
 /* kbp_sock_rx_next - the messages of this poll, when they are not simply the next of the only flow.
  *
- * Frames left over from an earlier poll come first. Then the flows in turn, until one has something.
+ * Frames left over from an earlier poll come first. Then the flows in turn, until one has
+ * something.
  * Returns:  the number of messages from s->first on, at most `max`; 0: nothing.
  * Owns:     the slots stay the queue's.
  * Blocks:   never. Enters the kernel: recvmmsg, at most once per flow.
@@ -106,8 +110,8 @@ KBP_API int kbp_sock_rx_next(struct kbp_sock_queue *s, unsigned max);
 
 /* kbp_sock_rx_verdict - what a handler answered other than KBP_DONE.
  *
- * m is the message it answered for, `end` the end of the burst. KBP_KEEP swaps the slot; KBP_STOP, or the
- * last frame that hold_max allows, leaves the messages behind m for the next poll.
+ * m is the message it answered for, `end` the end of the burst. KBP_KEEP swaps the slot; KBP_STOP,
+ * or the last frame that hold_max allows, leaves the messages behind m for the next poll.
  * Returns:  true when the burst ends here.
  * Owns:     a kept slot is the caller's.
  * Blocks:   never. Enters the kernel: never.
@@ -125,8 +129,8 @@ KBP_API void kbp_sock_rx_skip(struct kbp_sock_queue *s, struct kbp_sock_msg *m);
 
 /* kbp_sock_ts_decide - the first stamp of a queue settles whose stamps it reports.
  *
- * The NIC's when it wrote one, otherwise the kernel's. Later frames without a stamp of that source have none:
- * the two run on different clocks, and a queue never mixes them.
+ * The NIC's when it wrote one, otherwise the kernel's. Later frames without a stamp of that source
+ * have none: the two run on different clocks, and a queue never mixes them.
  * Returns:  the index into the three timespec of SCM_TIMESTAMPING.
  * Owns:     nothing changes hands.
  * Blocks:   never. Enters the kernel: never.
@@ -143,7 +147,8 @@ KBP_API unsigned kbp_sock_tx_prepare(struct kbp_txflow *t, unsigned max);
 
 /* kbp_sock_tx_finish - the rest of a burst that the kernel did not take in one call.
  *
- * sent: how many of the n messages are sent already. A pending error of the socket (an ICMP message) is
+ * sent: how many of the n messages are sent already. A pending error of the socket (an ICMP
+ *       message) is
  * cleared by the call that reports it, so the frame is tried once more before it counts as refused.
  * Returns:  frames accepted of the n, `sent` included.
  * Owns:     messages that were not accepted keep their slots.
@@ -185,7 +190,8 @@ KBP_INLINE unsigned kbp_sock_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 	}
 	if (n <= 0)
 		return 0;
-	count->frames += (unsigned)n; /* counted here, and taken back where one is not handed over */
+	count->frames += (unsigned)n; /* counted here, and taken back where one is not handed
+				       * over */
 	end = m + n;
 	do {
 		struct kbp_frame f;
@@ -226,8 +232,9 @@ KBP_INLINE struct kbp_stamp kbp_sock_frame_ts(struct kbp_rx rx, const struct kbp
 	uint32_t which = s->ts_which;
 	struct kbp_stamp stamp = { 0, 0, 0 };
 
-	/* SCM_TIMESTAMPING has the number of SO_TIMESTAMPING (include/uapi/asm-generic/socket.h). The kernel
-	 * writes it first (net/socket.c, sock_recv_timestamp), and nothing else is enabled. */
+	/* SCM_TIMESTAMPING has the number of SO_TIMESTAMPING (include/uapi/asm-generic/socket.h).
+	 * The kernel writes it first (net/socket.c, sock_recv_timestamp), and nothing else is
+	 * enabled. */
 	if (len < CMSG_LEN(3 * sizeof(*ts)) || c->cmsg_type != SO_TIMESTAMPING)
 		return stamp;
 	if (KBP_UNLIKELY(which == KBP_SOCK_TS_UNDECIDED))
@@ -238,7 +245,8 @@ KBP_INLINE struct kbp_stamp kbp_sock_frame_ts(struct kbp_rx rx, const struct kbp
 }
 
 /* Lets the filler write up to n payloads. Returns how many it wrote. */
-KBP_INLINE unsigned kbp_sock_tx_fill(struct iovec *iov, struct kbp_tx tx, unsigned n, kbp_filler fn, void *arg)
+KBP_INLINE unsigned kbp_sock_tx_fill(struct iovec *iov, struct kbp_tx tx, unsigned n, kbp_filler fn,
+				     void *arg)
 {
 	unsigned left = n;
 

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* table.c - the results of a bench for people: who delivers what, and how soon. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kbypass/measure.h>
+
+#include "cli.h"
+
+typedef unsigned long long ull;
+
+static const char *fact(const struct kbp_results *res, const char *name)
+{
+	const char *v = kbp_results_fact(res, name);
+
+	return v ? v : "unknown";
+}
+
+static ull fact_count(const struct kbp_results *res, const char *name)
+{
+	return strtoull(fact(res, name), NULL, 10);
+}
+
+/* "1 round", "5 rounds" */
+static const char *plural(ull n)
+{
+	return n == 1 ? "" : "s";
+}
+
+/* "xdp_rx_ring_full 120, ..." */
+static void drops_text(const struct kbp_result_run *r, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	snprintf(buf, size, "none");
+	for (uint32_t i = 0; i < r->n_drops && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s %llu", i ? ", " : "",
+				       r->drop[i].name, (ull)r->drop[i].value);
+}
+
+/* ---------------------------------------------------------------- above the table */
+
+static void print_capture(const struct kbp_results *res)
+{
+	static const struct {
+		const char *fact, *words;
+	} done[] = {
+		{ "capture_mended", "checksums mended in" },
+		{ "capture_readdressed", "readdressed" },
+		{ "capture_tagged", "with VLAN tags" },
+		{ "capture_trailers", "trailers cut off" },
+		{ "capture_out_of_order", "stamped out of order" },
+	};
+
+	if (!kbp_results_fact(res, "capture_frames"))
+		return;
+	printf("capture: %s frames of %s records", fact(res, "capture_frames"),
+	       fact(res, "capture_records"));
+	for (size_t i = 0; i < sizeof(done) / sizeof(done[0]); i++) {
+		if (fact_count(res, done[i].fact))
+			printf(", %s %llu", done[i].words, fact_count(res, done[i].fact));
+	}
+	printf("; longest time between two %.6g s\n",
+	       (double)fact_count(res, "capture_gap_max_ns") / 1e9);
+}
+
+static void print_timing(const struct kbp_results *res)
+{
+	double speed = strtod(fact(res, "speed"), NULL);
+	const char *what = kbp_results_fact(res, "capture");
+	ull rounds = fact_count(res, "rounds");
+
+	printf("frames:  %s, ", what ? what : fact(res, "profile"));
+	if (speed < 1 || speed > 1)
+		printf("scaled:%.6g timing", speed);
+	else
+		printf("%s timing", fact(res, "timing"));
+	printf(", %.6g a second, %s for each backend in %llu round%s\n",
+	       strtod(fact(res, "actual_pps"), NULL), fact(res, "frames"), rounds, plural(rounds));
+}
+
+static void print_head(const struct kbp_results *res)
+{
+	const char *rt = fact(res, "sched_rt_runtime_us");
+	bool fifo = !strcmp(fact(res, "fifo_rx"), "true");
+
+	printf("latency: one way, from intended send time to the program holding the pointer; us; gap is P99 - P50\n");
+	print_timing(res);
+	print_capture(res);
+	printf("clock:   TSC, %.1f MHz, quantum %s ns\n", strtod(fact(res, "tsc_hz"), NULL) / 1e6,
+	       fact(res, "tsc_quantum_ns"));
+	printf("CPUs:    receiver %s, sender %s, %s%s\n\n", fact(res, "cpu_rx"),
+	       fact(res, "cpu_tx"), fifo ? "receiver SCHED_FIFO" : "normal scheduling",
+	       !fifo		? "" :
+	       strcmp(rt, "-1") ? "; RT throttling is on and stalls a spinner 50 ms a second "
+				  "(sched_rt_runtime_us)" :
+				  "; RT throttling is off");
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static double us(uint32_t ns)
+{
+	return ns / 1e3;
+}
+
+/* "12.34"; "-" with too few samples; ">4294967" when it is known from below only. */
+static const char *quantile(const struct kbp_latency *l, unsigned permille, uint32_t ns, char buf[24])
+{
+	if (!kbp_latency_known(l, permille))
+		strcpy(buf, "-");
+	else if (ns == UINT32_MAX)
+		strcpy(buf, ">4294967");
+	else
+		snprintf(buf, 24, "%.2f", us(ns));
+	return buf;
+}
+
+static void print_quantiles(const struct kbp_latency *l)
+{
+	char b[6][24];
+	bool gap = kbp_latency_known(l, 990) && l->p99_ns != UINT32_MAX;
+
+	if (gap)
+		snprintf(b[5], sizeof(b[5]), "%.2f", us(l->gap_ns));
+	printf(" %9s %9s %9s %9s %10s %9s\n", quantile(l, 500, l->p50_ns, b[0]),
+	       quantile(l, 900, l->p90_ns, b[1]), quantile(l, 990, l->p99_ns, b[2]),
+	       quantile(l, 999, l->p999_ns, b[3]), quantile(l, 1000, l->max_ns, b[4]),
+	       gap ? b[5] : "-");
+}
+
+/* Devices of one class: real, virtual or emulated. They are never ranked against each other. */
+static void print_block(const struct kbp_results *res, const char *title, bool virtual_device,
+			bool emulated)
+{
+	int width = 5, n = 0;
+	char drops[1024];
+
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		if (r->virtual_device != virtual_device || r->emulated != emulated)
+			continue;
+		drops_text(r, drops, sizeof(drops));
+		width = (int)strlen(drops) > width ? (int)strlen(drops) : width;
+		n++;
+	}
+	if (!n)
+		return;
+	printf("%s\n%s%-9s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
+	       "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.", "P50",
+	       "P90", "P99", "P99.9", "max", "gap", cli_plain());
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+		char mode[40];
+
+		if (r->virtual_device != virtual_device || r->emulated != emulated)
+			continue;
+		drops_text(r, drops, sizeof(drops));
+		snprintf(mode, sizeof(mode), "%s (%s)", r->mode, r->proof);
+		printf("%-9s %-18s %9llu %9llu  %-*s %9llu", r->backend, mode, (ull)r->sent,
+		       (ull)r->delivered, width, drops, (ull)r->unattributed);
+		print_quantiles(&r->latency);
+	}
+	printf("\n");
+}
+
+/* ---------------------------------------------------------------- medians */
+
+static double late_percent(const struct kbp_result_run *r)
+{
+	return r->sent ? 100.0 * (double)r->late / (double)r->sent : 0;
+}
+
+/* Why this run's median may not be put beside another's; NULL: it may. */
+static const char *not_comparable(const struct kbp_result_run *r)
+{
+	if (!kbp_latency_known(&r->latency, 500))
+		return "has too few samples";
+	if (r->delivered < r->sent || r->send_errors)
+		return "lost frames";
+	if (r->ambiguous)
+		return "has frames that could not be timed";
+	if (r->latency.saturated)
+		return "has samples beyond 4.29 s";
+	if (r->foreign || r->out_of_order)
+		return "got frames that were not sent so";
+	return NULL;
+}
+
+static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_run *base)
+{
+	const struct kbp_result_run *bad = not_comparable(r)	? r :
+					   not_comparable(base) ? base :
+								  NULL;
+	double late = late_percent(r) > late_percent(base) ? late_percent(r) : late_percent(base);
+	char a[24], b[24];
+
+	if (bad) {
+		printf("median:  %s %s us, %s %s us; not comparable: %s %s\n", r->backend,
+		       quantile(&r->latency, 500, r->latency.p50_ns, a), base->backend,
+		       quantile(&base->latency, 500, base->latency.p50_ns, b), bad->backend,
+		       not_comparable(bad));
+		return;
+	}
+	if (!base->latency.p50_ns)
+		return;
+	printf("median:  %s is %.3g times the spinning UDP socket's (%.2f / %.2f us, same interleaved run)",
+	       r->backend, (double)r->latency.p50_ns / base->latency.p50_ns, us(r->latency.p50_ns),
+	       us(base->latency.p50_ns));
+	if (late > 1)
+		printf(" (the sender was late for up to %.3g %% of the frames; P99 and gap include that)",
+		       late);
+	printf("\n");
+}
+
+static void print_ratios(const struct kbp_results *res)
+{
+	const struct kbp_result_run *base = NULL;
+
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		if (!strcmp(res->run[i].backend, "socket"))
+			base = &res->run[i];
+	}
+	for (uint32_t i = 0; base && i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		if (r != base && r->emulated == base->emulated &&
+		    r->virtual_device == base->virtual_device)
+			print_ratio(r, base);
+	}
+}
+
+/* ---------------------------------------------------------------- below the table */
+
+static void print_digest(const struct kbp_result_run *r)
+{
+	printf("%s: digest %s, ", r->backend, r->digest);
+	if (!strcmp(r->digest, r->digest_expected))
+		printf("as sent");
+	else if (r->delivered < r->sent && !r->foreign && !r->out_of_order)
+		printf("the delivered part as sent, in order; %llu lost",
+		       (ull)(r->sent - r->delivered));
+	else
+		printf("not as sent");
+}
+
+static void print_samples(const struct kbp_result_run *r)
+{
+	ull warmup = 0;
+
+	for (uint32_t i = 0; i < r->n_rounds; i++)
+		warmup += r->round[i].warmup;
+	printf("; %llu sample%s after %llu of warm-up", (ull)r->latency.samples,
+	       plural(r->latency.samples), warmup);
+	if (r->ambiguous)
+		printf("; %llu frames not timed: equal payloads around a loss", (ull)r->ambiguous);
+	printf("\n");
+}
+
+static void print_sender(const struct kbp_results *res, const struct kbp_result_run *r)
+{
+	const struct kbp_latency *l = &r->lateness;
+	char b[3][24];
+
+	printf("%s: the sender was late by P50 %s, P99 %s, max %s us; over %s ns with %llu frame%s",
+	       r->backend, quantile(l, 500, l->p50_ns, b[0]), quantile(l, 990, l->p99_ns, b[1]),
+	       quantile(l, 1000, l->max_ns, b[2]), fact(res, "late_after_ns"), (ull)r->late,
+	       plural(r->late));
+	if (r->send_errors)
+		printf("; %llu refused by its device", (ull)r->send_errors);
+	printf("\n");
+}
+
+static void print_rest(const struct kbp_results *res)
+{
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		print_digest(r);
+		print_samples(r);
+		print_sender(res, r);
+		if (r->note[0])
+			printf("%s: %s\n", r->backend, r->note);
+		for (uint32_t k = 0; k < r->n_causes; k++)
+			printf("%s: cause %s %llu (explains drops, not added up)\n", r->backend,
+			       r->cause[k].name, (ull)r->cause[k].value);
+	}
+	print_ratios(res);
+	for (uint32_t i = 0; i < res->n_findings; i++) {
+		const struct kbp_finding *f = &res->finding[i];
+
+		printf("%s: %s%s%s\n", f->note ? "note" : "FINDING", f->backend,
+		       f->backend[0] ? ": " : "", f->text);
+	}
+}
+
+void cli_bench_table(const struct kbp_results *res)
+{
+	print_head(res);
+	print_block(res, "real devices", false, false);
+	print_block(res, "virtual devices (veth, virtio, tap): not to be compared with real ones",
+		    true, false);
+	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
+	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
+	print_rest(res);
+}
