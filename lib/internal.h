@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <kbypass/counters.h>
 #include <kbypass/hot.h>
 
 #define KBP_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -329,4 +329,53 @@ static inline int rig_down(void **state)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- handlers, fillers */
+
+static inline uint32_t number_of(const struct kbp_frame *f)
+{
+	uint32_t number;
+
+	assert_true(f->data == rig->umem + f->token);
+	memcpy(&number, f->data, sizeof(number));
+	return number;
+}
+
+/* What the inline handler answers: verdict[i] to the i-th frame of a test, KBP_DONE beyond the
+ * list. */
+struct script {
+	const unsigned *verdict;
+	unsigned n, frames, kept;
+	uint32_t first; /* number expected of the first frame */
+	struct kbp_frame keep[N_RX];
+};
+
+static inline unsigned play(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	struct script *s = arg;
+	unsigned verdict = s->frames < s->n ? s->verdict[s->frames] : KBP_DONE;
+
+	(void)rx;
+	assert_int_equal(number_of(&f), s->first + s->frames);
+	assert_int_equal(f.len, FRAME_LEN);
+	s->frames++;
+	if (verdict & KBP_KEEP)
+		s->keep[s->kept++] = f;
+	return verdict;
+}
+
+static inline uint32_t write_number(struct kbp_tx tx, struct kbp_frame f, void *arg)
+{
+	uint32_t *next = arg;
+
+	(void)tx;
+	assert_true(f.flags & KBP_FRAME_TX);
+	memcpy(f.data, next, sizeof(*next));
+	(*next)++;
+	return sizeof(*next);
+}
+
+#define PLAIN(test) cmocka_unit_test_setup_teardown(test, rig_plain, rig_down)
+#define CHAINS(test) cmocka_unit_test_setup_teardown(test, rig_chains, rig_down)
+#define COMPLETIONS(test) cmocka_unit_test_setup_teardown(test, rig_completions, rig_down)
+
 #endif
