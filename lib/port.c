@@ -182,6 +182,8 @@ static void link_resync(struct kbp_port *p)
 {
 	struct kbp_link link;
 
+	if (!kbp_port_here(p))
+		return; /* the name means another interface here */
 	if (kbp_link_read(p->info.interface, &link, NULL) || link.ifindex != p->info.ifindex)
 		set_all(p, KBP_QUEUE_GONE);
 	else

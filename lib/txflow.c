@@ -322,6 +322,8 @@ int kbp_txflow_open_raw(struct kbp_queue *q, struct kbp_txflow **t, struct kbp_e
 	int rc = tx_check(q, "open a raw txflow", err);
 
 	*t = NULL;
+	if (!rc)
+		rc = kbp_port_mine(q->port, err);
 	if (rc)
 		return rc;
 	if (!q->port->b->l2)

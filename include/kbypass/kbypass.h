@@ -462,7 +462,8 @@ static inline int kbp_queue_open(struct kbp_port *port, const struct kbp_queue_o
 
 /* kbp_queues_open - a queue on every channel on which the device may deliver this port's flows.
  *
- * The default way in: no flow can land where nobody looks. One queue where the backend steers, one
+ * The default way in: no flow can land where nobody looks. Queues beyond the device's TX channels
+ * are for receiving only. One queue where the backend steers, one
  * per RX channel where only the device's hash decides (af_xdp). opts->channel is ignored. The
  * caller polls all.
  * Returns:  how many were opened into q[0..max), or -errno with none left open.
@@ -715,8 +716,9 @@ static inline unsigned kbp_tx_reserve(struct kbp_txflow *t, struct kbp_frame *f,
  *
  * Lengths and checksums are filled in here. A received frame may be submitted on the queue that
  * received it (L2 backends) as it is, a chain whole in one call; its buffer then returns to the RX
- * side by itself and must not be released. What is accepted while the link is down goes out when it
- * comes back: look at kbp_queue_state before sending what must not be late.
+ * side by itself and must not be released. What is accepted while the link is down goes out late,
+ * with a doorbell after it is back, or is dropped and counted: look at kbp_queue_state before
+ * sending.
  * Returns:  how many were accepted; f[returned..n) stays with the caller (submit again, or cancel).
  * Owns:     accepted buffers are the device's; contents must not be touched any more.
  * Blocks:   never. Enters the kernel: socket (sendmmsg); af_xdp (sendto, when the driver wants the

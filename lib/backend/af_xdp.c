@@ -107,6 +107,7 @@ static __attribute__((noinline)) void release_some(struct kbp_queue *q, const st
 
 	while (at != end)
 		slot[at++ & mask] = (f++)->token;
+	x->peeked = 0;
 	x->fill.idx = at;
 	__atomic_store_n(x->fill.prod, at, __ATOMIC_RELEASE);
 	q->held -= n;
@@ -127,6 +128,7 @@ static void rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned 
 		release_some(q, f, n);
 		return;
 	}
+	x->peeked = 0;
 	x->fill.idx = at + n;
 	__atomic_store_n(x->fill.prod, at + n, __ATOMIC_RELEASE);
 	q->held = 0;
@@ -288,9 +290,8 @@ static uint32_t tx_buffers(struct kbp_axdp_queue *x, uint32_t n)
 	if (x->n_tx - free > count->in_flight_max)
 		count->in_flight_max = x->n_tx - free;
 	kbp_axdp_complete(x);
-	if (!kbp_axdp_tx_buffers_free(x)) {
-		/* all of them may lie in the ring since the link was down: nothing else rings
-		 * again */
+	if (kbp_axdp_tx_buffers_free(x) < n && *x->tx.flags & XDP_RING_NEED_WAKEUP) {
+		/* they may lie in the ring since the link was down: nothing else rings again */
 		kbp_axdp_kick_rest(x);
 		kbp_axdp_complete(x);
 	}
@@ -430,7 +431,8 @@ static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n
 		if (f[i].flags & KBP_FRAME_TX)
 			*x->tx_top++ = f[i].token;
 		else
-			rx_release(q, &f[i], 1); /* a received frame that was to be forwarded */
+			/* a received frame that was to be forwarded; maybe from inside a burst */
+			kbp_axdp_rx_return(kbp_rx_as(q, KBP_AF_XDP), f[i].token);
 	}
 }
 

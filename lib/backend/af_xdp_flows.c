@@ -220,7 +220,7 @@ int kbp_axdp_flow_add(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_
 		return kbp_fail(err, -EINVAL, "add a flow",
 				"the queue was opened without KBP_QUEUE_RX");
 	if (ref->flow.vlan && !kbp_link_read(q->port->info.interface, &link, NULL) &&
-	    link.strips_vlan && !link.virtual_device)
+	    link.strips_vlan && strcmp(link.driver, "veth")) /* veth strips nothing */
 		return kbp_fail(err, -EOPNOTSUPP, "add a flow",
 				"%s takes VLAN tags out of the frames, so the program cannot see them: "
 				"ethtool -K %s rxvlan off, or leave the VLAN open",

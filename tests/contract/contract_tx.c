@@ -482,6 +482,44 @@ static void a_template_in_flight_is_not_touched(void **state)
 	kbp_txflow_close(tx);
 }
 
+static void a_txflow_closed_with_a_template_in_flight_leaves_its_buffer_alone(void **state)
+{
+	struct kbp_template *first, *second;
+	struct kbp_txflow *tx;
+	uint8_t payload[64];
+
+	(void)state;
+	open_default(0, 0);
+	tx = open_txflow(t.q);
+	payload_make(payload, 5, sizeof(payload));
+	assert_int_equal(kbp_template_open(tx, payload, sizeof(payload), &first, &t.err), 0);
+	fake_tx_stalled = true;
+	assert_int_equal(kbp_template_send(first), 1);
+	kbp_txflow_close(tx);
+	tx = open_txflow(t.q);
+	memset(payload, 0, sizeof(payload));
+	assert_int_equal(kbp_template_open(tx, payload, sizeof(payload), &second, &t.err), 0);
+	fake_tx_stalled = false;
+	inject(1); /* the device goes on */
+	expect_sent(5, 1, 64);
+	kbp_template_close(second);
+	kbp_txflow_close(tx);
+}
+
+static void received_frames_may_be_cancelled_instead_of_sent_on(void **state)
+{
+	struct kbp_frame f[8];
+
+	(void)state;
+	open_default(0, 8);
+	for (unsigned i = 0; i < 500; i++) { /* more than there are buffers */
+		inject(8);
+		hold_frames(t.q, f, 8);
+		kbp_tx_cancel(t.q, f, 8);
+		assert_int_equal(t.q->held, 0);
+	}
+}
+
 /* Ring and buffers full because the device does nothing: no call blocks, nothing is lost when it
  * goes on. */
 static void a_stalled_device_refuses_and_then_goes_on(void **state)
@@ -596,6 +634,10 @@ const struct behaviour tx_behaviours[] = {
 	  FORM_ARRAY },
 	{ "a template in flight is not touched", a_template_in_flight_is_not_touched, T_FAKE,
 	  FORM_ARRAY },
+	{ "a txflow closed with a template in flight leaves its buffer alone",
+	  a_txflow_closed_with_a_template_in_flight_leaves_its_buffer_alone, T_FAKE, FORM_ARRAY },
+	{ "received frames may be cancelled instead of sent on",
+	  received_frames_may_be_cancelled_instead_of_sent_on, T_L2, FORM_ARRAY },
 	{ "a stalled device refuses, and then goes on", a_stalled_device_refuses_and_then_goes_on,
 	  T_FAKE, FORM_ARRAY },
 	{ "a template larger than a frame is refused", a_template_larger_than_a_frame_is_refused, 0,

@@ -293,7 +293,10 @@ static void driver_sent(struct evq *e, uint32_t id, uint64_t ns)
 	e->in_flight--;
 	e->base.head.tx_count->completions++;
 	if (id >= e->n_rx + e->n_tx) {
-		move(e, id, FAKE_NIC, FAKE_TEMPLATE, "a template was sent");
+		/* closed in flight: free from here on */
+		move(e, id, FAKE_NIC,
+		     e->template_open[id - e->n_rx - e->n_tx] ? FAKE_TEMPLATE : FAKE_DRIVER,
+		     "a template was sent");
 		e->template_busy[id - e->n_rx - e->n_tx] = false;
 	} else if (e->base.head.flags & KBP_QUEUE_COMPLETIONS) {
 		move(e, id, FAKE_NIC, FAKE_STASHED, "completion");
@@ -496,10 +499,14 @@ static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n
 	struct evq *e = evq_of(q);
 
 	for (unsigned i = 0; i < n; i++) {
+		if (!(f[i].flags & KBP_FRAME_TX)) {
+			rx_release(q, &f[i], 1);
+			continue;
+		}
 		move(e, f[i].token, FAKE_CALLER, FAKE_DRIVER, "cancel");
 		e->free_tx[e->n_free++] = (uint32_t)f[i].token;
+		kbp_cold(q)->reserved--;
 	}
-	kbp_cold(q)->reserved -= n;
 }
 
 static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned max)
@@ -688,7 +695,7 @@ static int template_open(struct kbp_template *tpl, struct kbp_error *err)
 	struct evq *e = evq_of(tpl->t->q);
 
 	for (unsigned i = 0; i < TEMPLATES; i++) {
-		if (e->template_open[i])
+		if (e->template_open[i] || e->template_busy[i])
 			continue;
 		e->template_open[i] = true;
 		tpl->token = e->n_rx + e->n_tx + i;
@@ -729,7 +736,8 @@ static void template_close(struct kbp_template *tpl)
 {
 	struct evq *e = evq_of(tpl->t->q);
 
-	move(e, tpl->token, FAKE_TEMPLATE, FAKE_DRIVER, "close a template");
+	if (!e->template_busy[tpl->token - e->n_rx - e->n_tx])
+		move(e, tpl->token, FAKE_TEMPLATE, FAKE_DRIVER, "close a template");
 	e->template_open[tpl->token - e->n_rx - e->n_tx] = false;
 }
 

@@ -184,7 +184,9 @@ static void driver_sent(struct refq *r, uint32_t id, uint64_t ns)
 		return;
 	}
 	if (id >= r->n_tx) {
-		move(r, id, FAKE_NIC, FAKE_TEMPLATE, "a template was sent");
+		/* closed in flight: free from here on */
+		move(r, id, FAKE_NIC, r->template_open[id - r->n_tx] ? FAKE_TEMPLATE : FAKE_DRIVER,
+		     "a template was sent");
 		r->template_busy[id - r->n_tx] = false;
 	} else if (r->base.head.flags & KBP_QUEUE_COMPLETIONS) {
 		move(r, id, FAKE_NIC, FAKE_STASHED, "completion");
@@ -351,10 +353,14 @@ static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n
 	struct refq *r = refq_of(q);
 
 	for (unsigned i = 0; i < n; i++) {
+		if (!(f[i].flags & KBP_FRAME_TX)) {
+			rx_release(q, &f[i], 1);
+			continue;
+		}
 		move(r, f[i].token, FAKE_CALLER, FAKE_DRIVER, "cancel");
 		r->free_tx[r->n_free++] = (uint32_t)f[i].token;
+		kbp_cold(q)->reserved--;
 	}
-	kbp_cold(q)->reserved -= n;
 }
 
 static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned max)
@@ -509,7 +515,7 @@ static int template_open(struct kbp_template *tpl, struct kbp_error *err)
 	struct refq *r = refq_of(tpl->t->q);
 
 	for (unsigned i = 0; i < TEMPLATES; i++) {
-		if (r->template_open[i])
+		if (r->template_open[i] || r->template_busy[i])
 			continue;
 		r->template_open[i] = true;
 		tpl->token = r->n_tx + i;
@@ -547,7 +553,8 @@ static void template_close(struct kbp_template *tpl)
 {
 	struct refq *r = refq_of(tpl->t->q);
 
-	move(r, tpl->token, FAKE_TEMPLATE, FAKE_DRIVER, "close a template");
+	if (!r->template_busy[tpl->token - r->n_tx])
+		move(r, tpl->token, FAKE_TEMPLATE, FAKE_DRIVER, "close a template");
 	r->template_open[tpl->token - r->n_tx] = false;
 }
 

@@ -249,6 +249,21 @@ static unsigned keep_one_back(struct kbp_rx rx, struct kbp_frame f, void *arg)
 	return KBP_KEEP;
 }
 
+static void the_inline_form_gives_back_the_slots_of_the_last_peek(void **state)
+{
+	struct kbp_frame f[HOLD_MAX];
+	struct script s = { .first = 0 };
+	unsigned n;
+
+	(void)state;
+	kernel_receive(HOLD_MAX, false);
+	n = kbp_rx_peek(rig_q(), f, HOLD_MAX);
+	kbp_rx_release(rig_q(), f, n);
+	assert_true(rig->rx.cons != rig->rx.prod);
+	assert_int_equal(kbp_rx_each(rig_rx(), 4, play, &s), 0);
+	assert_int_equal(rig->rx.cons, rig->rx.prod);
+}
+
 static void kept_frames_are_returned_inside_the_handler_and_outside(void **state)
 {
 	struct script s = { 0 };
@@ -395,6 +410,7 @@ int main(void)
 		PLAIN(no_more_than_hold_max_frames_are_held_in_inline_form),
 		PLAIN(the_bound_holds_after_a_poll_that_found_nothing),
 		PLAIN(the_bound_of_held_frames_is_one_for_both_forms),
+		PLAIN(the_inline_form_gives_back_the_slots_of_the_last_peek),
 		PLAIN(kept_frames_are_returned_inside_the_handler_and_outside),
 		PLAIN(returned_buffers_reach_the_kernel_with_the_next_poll_of_a_ring_that_is_not_empty),
 		CHAINS(a_chain_is_never_split),

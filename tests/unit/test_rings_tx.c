@@ -363,6 +363,44 @@ static void cancelled_frames_that_were_received_go_back_to_be_received(void **st
 	check_owners(NULL, 0, NULL, 0);
 }
 
+static unsigned cancel_it(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	unsigned *frames = arg;
+
+	if ((*frames)++ != 1)
+		return KBP_DONE;
+	kbp_tx_cancel(rx.q, &f, 1);
+	return KBP_KEEP;
+}
+
+static void a_received_frame_is_cancelled_from_inside_the_handler(void **state)
+{
+	struct kbp_frame f[4];
+	unsigned frames = 0;
+
+	(void)state;
+	kernel_receive(3, false);
+	assert_int_equal(kbp_rx_each(rig_rx(), 8, cancel_it, &frames), 3);
+	kbp_rx_peek(rig_q(), f, 4);
+	check_owners(NULL, 0, NULL, 0);
+	assert_int_equal(rig->fill.prod - rig->fill.cons, N_RX);
+}
+
+static void a_few_free_buffers_do_not_hide_that_the_rest_is_stuck(void **state)
+{
+	uint32_t next = 0;
+
+	(void)state;
+	rig->tx.flags = XDP_RING_NEED_WAKEUP;
+	rig->answer = ENETDOWN;
+	assert_int_equal(kbp_tx_each(rig_tx(&rig->flow), N_TX - 1, write_number, &next), N_TX - 1);
+	rig->answer = 0;
+	rig->takes = N_TX;
+	assert_int_equal(kbp_tx_each(rig_tx(&rig->flow), 2, write_number, &next), 1);
+	assert_true(kernel_complete(N_TX) >= N_TX - 1);
+	assert_int_equal(kbp_tx_each(rig_tx(&rig->flow), 2, write_number, &next), 2);
+}
+
 static void a_queue_without_one_direction_refuses_it_quietly(void **state)
 {
 	struct kbp_axdp_full *half = aligned_alloc(64, (sizeof(*half) + 63) & ~63ul);
@@ -406,6 +444,8 @@ int main(void)
 		PLAIN(a_dead_interface_is_no_endless_loop),
 		PLAIN(frames_left_while_the_link_was_down_go_when_no_buffer_is_free),
 		PLAIN(cancelled_frames_that_were_received_go_back_to_be_received),
+		PLAIN(a_received_frame_is_cancelled_from_inside_the_handler),
+		PLAIN(a_few_free_buffers_do_not_hide_that_the_rest_is_stuck),
 		PLAIN(a_queue_without_one_direction_refuses_it_quietly),
 	};
 

@@ -112,7 +112,8 @@ KBP_API void kbp_axdp_idle(struct kbp_axdp_queue *x);
  *
  * Returns:  for how many of the n frames there are both.
  * Owns:     completed buffers go back to where they belong.
- * Blocks:   never. Enters the kernel: never.
+ * Blocks:   never. Enters the kernel: sendto(MSG_DONTWAIT), only when buffers run
+ *           short and the kernel has left frames in the ring.
  * Threads:  one caller per queue. */
 KBP_API uint32_t kbp_axdp_tx_find(struct kbp_axdp_queue *x, uint32_t n);
 
@@ -184,6 +185,9 @@ KBP_INLINE unsigned kbp_axdp_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 	uint32_t ahead = x->fill.idx - at; /* one register for both indices */
 
 	if (!n) {
+		/* the array form leaves its last burst unpublished */
+		if (KBP_UNLIKELY(*x->rx.cons != at))
+			__atomic_store_n(x->rx.cons, at, __ATOMIC_RELEASE);
 		kbp_axdp_rx_none(x);
 		return 0;
 	}
