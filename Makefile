@@ -42,6 +42,7 @@ check: deps
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
+	@test -n "$(DESTDIR)" || ldconfig
 
 clean:
 	rm -rf $(BUILD) build-clang build-asan build-tsan
