@@ -159,6 +159,9 @@ struct kbp_template {
 	void *priv;	/* the backend's */
 };
 
+/* An option struct, which begins with its size, into `to` of `known` bytes; what the caller's version
+ * lacks is zero. -E2BIG: it asks for something of a later version. `from` may be NULL. */
+int kbp_opts_read(void *to, size_t known, const void *from, const char *step, struct kbp_error *err);
 /* 0, or -ECHILD: a forked child of the opener. */
 int kbp_port_mine(const struct kbp_port *p, struct kbp_error *err);
 /* Is the calling thread in the port's network namespace? */
@@ -239,8 +242,7 @@ uint64_t *kbp_counters_add_histogram(struct kbp_counters_file *f, const char *na
 				     uint32_t channel, uint32_t n_words, uint32_t scale);
 const char *kbp_counters_file_path(const struct kbp_counters_file *f);
 
-/* ---------------------------------------------------------------- link.c: facts of an interface,
- * by netlink/ioctl */
+/* ---------------------------------------------- link.c: facts of an interface, by netlink/ioctl */
 
 struct kbp_link {
 	uint32_t ifindex;

@@ -331,25 +331,36 @@ int kbp_port_service(struct kbp_port *port)
 
 /* ---------------------------------------------------------------- open and close */
 
+int kbp_opts_read(void *to, size_t known, const void *from, const char *step, struct kbp_error *err)
+{
+	const uint8_t *raw = from;
+	size_t size = known;
+
+	memset(to, 0, known);
+	if (from)
+		memcpy(&size, from, sizeof(size));
+	if (size < sizeof(size))
+		return kbp_fail(err, -EINVAL, step,
+				"opts.size is %zu: begin with the struct's _OPTS_INIT", size);
+	for (size_t i = known; i < size; i++)
+		if (raw[i])
+			return kbp_fail(err, -E2BIG, step,
+					"opts are of a later version of kbypass and ask for "
+					"something this one does not know");
+	if (from)
+		memcpy(to, from, size < known ? size : known);
+	memcpy(to, &known, sizeof(known));
+	return 0;
+}
+
 static int opts_copy(struct kbp_port *p, const struct kbp_port_opts *opts, struct kbp_error *err)
 {
 	const char *dir = KBP_MODULE_DIR, *args = "", *label = p->info.interface;
 	size_t bytes;
+	int rc = kbp_opts_read(&p->opts, sizeof(p->opts), opts, "open a port", err);
 
-	if (opts) {
-		const uint8_t *raw = (const void *)opts;
-
-		for (size_t i = sizeof(*opts); i < opts->size; i++)
-			if (raw[i])
-				return kbp_fail(err, -E2BIG, "open a port",
-						"opts are of a later version of kbypass and "
-						"ask for something this one does not know");
-		if (opts->size < offsetof(struct kbp_port_opts, mode))
-			return kbp_fail(err, -EINVAL, "open a port",
-					"opts.size is %zu: begin with KBP_PORT_OPTS_INIT",
-					opts->size);
-		memcpy(&p->opts, opts, opts->size < sizeof(*opts) ? opts->size : sizeof(*opts));
-	}
+	if (rc)
+		return rc;
 	if (p->opts.module_dir)
 		dir = p->opts.module_dir;
 	if (p->opts.args)

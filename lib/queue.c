@@ -22,30 +22,10 @@ static const struct kbp_queue_opts defaults = { .rx_ring = 2048,
 						.hold_max = 256,
 						.rcvbuf_bytes = 8u << 20 };
 
-static int opts_read(const struct kbp_queue_opts *in, struct kbp_queue_opts *o, struct kbp_error *err)
-{
-	const uint8_t *raw = (const void *)in;
-
-	*o = (struct kbp_queue_opts)KBP_QUEUE_OPTS_INIT;
-	if (!in)
-		return 0;
-	for (size_t i = sizeof(*in); i < in->size; i++)
-		if (raw[i])
-			return kbp_fail(err, -E2BIG, "open a queue",
-					"opts are of a later version of kbypass and ask for "
-					"something this one does not know");
-	if (in->size < offsetof(struct kbp_queue_opts, flags))
-		return kbp_fail(err, -EINVAL, "open a queue",
-				"opts.size is %zu: begin with KBP_QUEUE_OPTS_INIT", in->size);
-	memcpy(o, in, in->size < sizeof(*in) ? in->size : sizeof(*in));
-	o->size = sizeof(*o);
-	return 0;
-}
-
 static int opts_check(const struct kbp_port *p, const struct kbp_queue_opts *in,
 		      struct kbp_queue_opts *o, struct kbp_error *err)
 {
-	int rc = opts_read(in, o, err);
+	int rc = kbp_opts_read(o, sizeof(*o), in, "open a queue", err);
 
 	if (rc)
 		return rc;
@@ -158,7 +138,7 @@ int kbp_queues_open(struct kbp_port *port, const struct kbp_queue_opts *opts, st
 				"%s needs %u queues, there is room for %u; fewer "
 				"channels: ethtool -L %s combined %u",
 				port->info.interface, n, max, port->info.interface, max);
-	rc = opts_read(opts, &o, err);
+	rc = kbp_opts_read(&o, sizeof(o), opts, "open the queues of a port", err);
 	if (rc)
 		return rc;
 	if (!(o.flags & (KBP_QUEUE_RX | KBP_QUEUE_TX)))

@@ -227,8 +227,7 @@ void kbp_axdp_idle(struct kbp_axdp_queue *x)
 	recvfrom((int)x->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
-/* ---------------------------------------------------------------- transmit: buffers and
- * descriptors */
+/* ------------------------------------------------------------ transmit: buffers and descriptors */
 
 /* A sent buffer goes back to where it belongs. */
 static void come_home(struct kbp_axdp_queue *x, uint64_t addr)

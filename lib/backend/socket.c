@@ -93,8 +93,7 @@ static void rx_bound(struct sock_queue *sq)
 		sock_special(sq, 0, SPECIAL_AT_BOUND);
 }
 
-/* ---------------------------------------------------------------- receive: behind the inline
- * form */
+/* -------------------------------------------------------------- receive: behind the inline form */
 
 /* The socket learns its NAPI id from the first frame (include/net/busy_poll.h, sk_mark_napi_id).
  * Without one SO_BUSY_POLL does nothing, so it is not set. */

@@ -82,10 +82,8 @@ int sock_txflow_open(struct kbp_txflow *t, const struct kbp_flow *flow, struct k
 	uint32_t head = flow->dst.family == AF_INET6 ? 48 : 28;
 	uint32_t max = flow->dst.family == AF_INET6 ? UDP6_MAX : UDP4_MAX;
 	struct sock_tx *tx;
-	int rc = kbp_port_usable(p, err);
+	int rc;
 
-	if (rc)
-		return rc;
 	tx = calloc(1, sizeof(*tx));
 	if (!tx)
 		return kbp_fail(err, -ENOMEM, "open a txflow", "out of memory");

@@ -450,8 +450,7 @@ static void without_multi_buffer_a_long_frame_is_dropped_and_counted(void **stat
 	assert_int_equal(drops(t.q), 1);
 }
 
-/* ---------------------------------------------------------------- several queues, faults of the
- * wire */
+/* ----------------------------------------------------------- several queues, faults of the wire */
 
 static void three_queues_on_one_thread_keep_apart(void **state)
 {

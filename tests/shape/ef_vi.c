@@ -191,8 +191,7 @@ static void vq_stash_multi(struct vq *v, const ef_event *ev, bool good)
 	}
 }
 
-/* ---------------------------------------------------------------- the other half of the event
- * queue */
+/* ------------------------------------------------------------ the other half of the event queue */
 
 /* A sent buffer goes back to its side: to RX when it was forwarded. A forwarded reference was
  * dropped at submit. */

@@ -262,8 +262,7 @@ KBP_INLINE struct kbp_stamp xq_frame_ts(struct kbp_rx rx, const struct kbp_frame
 	return s;
 }
 
-/* ---------------------------------------------------------------- the kernel's half, and the
- * run */
+/* --------------------------------------------------------------- the kernel's half, and the run */
 
 static void kernel_deliver(struct xq *x, uint32_t *number, unsigned n)
 {

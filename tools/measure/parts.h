@@ -11,8 +11,7 @@
 #include "lib/internal.h"
 #include "tools/clock/tsc.h"
 
-/* ---------------------------------------------------------------- match.c: which sent frame is
- * this one? */
+/* ------------------------------------------------------- match.c: which sent frame is this one? */
 
 /* A frame as the sender meant it, or as the receiver saw it. The payload is never touched: no stamp
  * and no sequence number is written into it, so captures replay byte for byte. */
