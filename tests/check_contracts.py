@@ -8,7 +8,7 @@ usage: check_contracts.py HEADER...      check these; print FILE:LINE: what is m
 A contract is a comment directly above the declaration. It begins "/* NAME - " and has the lines
 Returns:, Owns:, Blocks: and Threads:, and Errors: when the function takes a struct kbp_error.
 
-Public are: everything marked KBP_API, in any header; inline functions (static inline, KBP_INLINE),
+Public are: everything marked KBP_API (or softnic's SOFTNIC_API), in any header; inline functions (static inline, KBP_INLINE),
 except those named kbp_generic_*, which are the fallbacks behind a public call, and those in hot/, where
 only the backends' loops behind the calls of hot.h live. Anything else that is declared in a public
 header and is neither inline nor KBP_API, nor the C library's by an __asm__ label, is an error: no program
@@ -28,7 +28,7 @@ class Declaration:
 
     def __init__(self, path, line, name, text, comment):
         self.path, self.line, self.name, self.text, self.comment = path, line, name, text, comment
-        self.api = re.search(r"\bKBP_API\b", text) is not None
+        self.api = re.search(r"\b(KBP|SOFTNIC)_API\b", text) is not None
         self.inline = re.search(r"\b(inline|KBP_INLINE)\b", text) is not None
         in_hot = os.path.basename(os.path.dirname(path)) == "hot"
         self.public = self.api or (self.inline and not in_hot and not BEHIND_A_PUBLIC_CALL.match(name))
@@ -80,7 +80,7 @@ def declaration(path, text, code, start, end, comments):
     if names and names[0] in ("KBP_STATIC_ASSERT", "_Static_assert", "static_assert"):
         return
     names = [n for n in names if n not in NOT_A_NAME]
-    if not names and re.search(r"\bKBP_API\b", chunk):
+    if not names and re.search(r"\b(KBP|SOFTNIC)_API\b", chunk):
         names = re.findall(r"\b([A-Za-z_]\w*)\s*(?:\[[^]]*\]\s*)*$", chunk)
     if names:
         line = text.count("\n", 0, first) + 1
