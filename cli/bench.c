@@ -18,7 +18,7 @@ struct given {
 	const char *mode, *timing;
 	uint32_t rate, rounds, burst, size, cpu_rx, cpu_tx, ring, rcvbuf, seed, flows;
 	double delay_ns;
-	bool lab, poisson, json;
+	bool lab, poisson, json, profile;
 };
 
 static volatile sig_atomic_t stop;
@@ -106,7 +106,7 @@ static int read_options(struct given *g)
 }
 
 /* "generator: the feed's shape: itch (default), pitch ..." */
-static void profiles_list(char *buf, size_t size)
+static void feeds_list(char *buf, size_t size)
 {
 	const struct kbp_generator_profile *p;
 	size_t at = (size_t)snprintf(buf, size, "generator: the feed's shape:");
@@ -119,7 +119,7 @@ static void profiles_list(char *buf, size_t size)
 static int parse(struct given *g, int argc, char **argv)
 {
 	struct kbp_bench_opts *o = &g->o;
-	char profiles[160];
+	char feeds[160];
 	const struct cli_option options[] = {
 		{ "lab", NULL, "on a lab made for this run (the default without --rx and --tx)",
 		  CLI_FLAG, &g->lab, 0, 0 },
@@ -132,11 +132,13 @@ static int parse(struct given *g, int argc, char **argv)
 		  CLI_TEXT, &o->backends, 0, 0 },
 		{ "mode", "MODE", "af_xdp: auto (default), zerocopy, copy or generic", CLI_TEXT,
 		  &g->mode, 0, 0 },
+		{ "ef-vi", "WORDS", "ef_vi, ef_vi_sim: how, like tx=dma or nic=x3522", CLI_TEXT,
+		  &o->ef_vi_words, 0, 0 },
 		{ "strict", NULL, "refuse a lesser mode (default: take it and report it)", CLI_FLAG,
 		  &o->strict, 0, 0 },
 		{ "pcap", "FILE", "replay a capture (pcap, pcapng, gzip)", CLI_TEXT, &o->capture, 0,
 		  0 },
-		{ "profile", "NAME", profiles, CLI_TEXT, &o->profile, 0, 0 },
+		{ "feed", "NAME", feeds, CLI_TEXT, &o->feed, 0, 0 },
 		{ "size", "BYTES",
 		  "generator: every frame so long, 60 to 65535 (default: the feed's sizes)",
 		  CLI_U32, &g->size, 60, 65535 },
@@ -164,22 +166,28 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "fifo", NULL, "SCHED_FIFO, where it is allowed", CLI_FLAG, &o->fifo, 0, 0 },
 		{ "handler-delay", "NS", "plant a delay: the handler spins so long over a frame",
 		  CLI_REAL, &g->delay_ns, 0, 1e9 },
+		{ "profile", NULL, "what each operation costs, instead of rounds (ef_vi, ef_vi_sim)",
+		  CLI_FLAG, &g->profile, 0, 0 },
 		{ "out", "DIR", "write results.json and every sample there", CLI_TEXT, &o->out_dir,
 		  0, 0 },
 		CLI_JSON_OPTION(&g->json),
 	};
 	const struct cli_usage usage = {
-		"bench [--lab | --rx IF --tx IF] [OPTION]...",
+		"bench [--lab | --rx IF --tx IF] [OPTION]...\n"
+		"       kbypass bench --profile [--rx IF --tx IF] [OPTION]...",
 		"Sends the same frames at the same times to every backend, in rounds that rotate the order\n"
 		"and restart the receiver, and shows what each delivers, loses and costs. Latency is\n"
 		"one-way: from the intended send time to the moment the program holds the pointer; gap is\n"
 		"P99 - P50. The mode stands with how it is known: claimed by the driver, bound (the kernel\n"
 		"accepted it), or proven by a received frame.\n"
-		"Exit status 1 when something does not add up: see the findings below the table.",
+		"Exit status 1 when something does not add up: see the findings below the table.\n"
+		"With --profile it times the operations of the data path one by one instead: an empty\n"
+		"poll, a received frame, a sent one. It takes --backend, --ef-vi, --rx, --tx, --ring,\n"
+		"--cpu-rx, --fifo, --out and --json, and needs no root for ef_vi_sim.",
 		options, sizeof(options) / sizeof(options[0])
 	};
 
-	profiles_list(profiles, sizeof(profiles));
+	feeds_list(feeds, sizeof(feeds));
 	return cli_parse(&usage, argc, argv, NULL, 0);
 }
 
@@ -195,6 +203,73 @@ static bool progress(const struct kbp_bench_progress *p, void *arg)
 	else
 		cli_progress("%s", p->doing);
 	return !stop;
+}
+
+/* ---------------------------------------------------------------- the profile */
+
+static bool profile_progress(const struct kbp_bench_progress *p, void *arg)
+{
+	(void)arg;
+	if (p->backend[0])
+		cli_progress("%-9s %-20s %llu of %llu samples", p->backend, p->doing,
+			     (unsigned long long)p->sent, (unsigned long long)p->total);
+	else
+		cli_progress("%s", p->doing);
+	return !stop;
+}
+
+/* A profile has frames and a wire of its own; whatever else is asked for would be ignored. */
+static int profile_options(const struct given *g)
+{
+	const struct kbp_bench_opts *o = &g->o;
+	const struct {
+		const char *name;
+		bool given;
+	} none[] = {
+		{ "lab", g->lab },
+		{ "rx-netns", o->rx_netns },
+		{ "tx-netns", o->tx_netns },
+		{ "mode", g->mode },
+		{ "strict", o->strict },
+		{ "pcap", o->capture },
+		{ "feed", o->feed },
+		{ "size", g->size },
+		{ "flows", g->flows },
+		{ "seed", g->seed },
+		{ "timing", g->timing },
+		{ "rate", g->rate != NOT_GIVEN },
+		{ "poisson", g->poisson },
+		{ "seconds", o->seconds > 0 },
+		{ "rounds", g->rounds },
+		{ "burst", g->burst },
+		{ "rcvbuf", g->rcvbuf },
+		{ "cpu-tx", g->cpu_tx != NOT_GIVEN },
+		{ "handler-delay", g->delay_ns > 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (none[i].given)
+			return cli_misuse(
+				"bench",
+				"--profile and --%s: a profile times operations on frames and a wire "
+				"of its own; leave one of them out",
+				none[i].name);
+	return CLI_OK;
+}
+
+static int profile_run(const struct given *g, struct kbp_results **res, struct kbp_error *err)
+{
+	struct kbp_profile_opts o = KBP_PROFILE_OPTS_INIT;
+
+	o.rx_ifname = g->o.rx_ifname;
+	o.tx_ifname = g->o.tx_ifname;
+	o.backends = g->o.backends;
+	o.ef_vi_words = g->o.ef_vi_words;
+	o.rx_ring = g->ring;
+	o.cpu = g->cpu_rx == NOT_GIVEN ? 0 : (int)g->cpu_rx + 1;
+	o.fifo = g->o.fifo;
+	o.out_dir = g->o.out_dir;
+	return kbp_profile_run(&o, profile_progress, NULL, res, err);
 }
 
 /* ---------------------------------------------------------------- the command */
@@ -234,17 +309,20 @@ int cmd_bench(int argc, char **argv)
 
 	if (rc)
 		return rc == -2 ? CLI_OK : CLI_ERROR;
-	rc = read_options(&g);
+	rc = g.profile ? profile_options(&g) : read_options(&g);
 	if (rc)
 		return rc;
 	signals_set();
-	failed = kbp_bench_run(&g.o, progress, NULL, &res, &err);
+	failed = g.profile ? profile_run(&g, &res, &err) :
+			     kbp_bench_run(&g.o, progress, NULL, &res, &err);
 	if (!res)
 		return cli_fail(&err);
 	cli_progress_end();
 	rc = CLI_OK;
 	if (g.json)
 		rc = print_json(res);
+	else if (g.profile)
+		cli_profile_table(res);
 	else
 		cli_bench_table(res);
 	for (uint32_t i = 0; i < res->n_findings && rc == CLI_OK; i++) {

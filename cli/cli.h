@@ -23,6 +23,8 @@ int cmd_lab(int argc, char **argv);
 struct kbp_results;
 /* table.c: what `bench` found, for people. */
 void cli_bench_table(const struct kbp_results *res);
+/* profile.c: what `bench --profile` found. */
+void cli_profile_table(const struct kbp_results *res);
 
 /* ---------------------------------------------------------------- options */
 

@@ -71,7 +71,7 @@ static void print_timing(const struct kbp_results *res)
 	const char *what = kbp_results_fact(res, "capture");
 	ull rounds = fact_count(res, "rounds");
 
-	printf("frames:  %s, ", what ? what : fact(res, "profile"));
+	printf("frames:  %s, ", what ? what : fact(res, "feed"));
 	if (speed < 1 || speed > 1)
 		printf("scaled:%.6g timing", speed);
 	else

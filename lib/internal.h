@@ -55,9 +55,10 @@ struct kbp_flow_ref {
 struct kbp_backend {
 	const char *name;
 	uint32_t kind;
-	bool l2;	/* frames are whole Ethernet frames */
-	bool own_join;	/* flow_add joins the group on its own socket (socket backend) */
-	bool no_device; /* needs no kernel interface of that name (fakes, DPDK virtual devices) */
+	bool l2;       /* frames are whole Ethernet frames */
+	bool own_join; /* flow_add joins the group on its own socket (socket backend) */
+	bool no_device; /* a device without a kernel interface is fine: the backend looks whether it knows
+			 * the name */
 	bool emulated;
 
 	/* p->name, ifindex, mac, mtu, opts are filled in. Set p->priv, p->info's mode, proof, note,
@@ -66,9 +67,10 @@ struct kbp_backend {
 	void (*port_close)(struct kbp_port *p);
 	/* Channels that must have a queue so that no flow is missed. */
 	unsigned (*port_channels)(const struct kbp_port *p);
-	/* Looked at after every link event and a few times a second (monitor thread, port locked).
+	/* Looked at after every link event and every `tick_ms` (monitor thread, port locked).
 	 * May be NULL. */
 	void (*port_check)(struct kbp_port *p);
+	int tick_ms;
 
 	/* Allocates the queue (struct kbp_queue first), fills the head: calls, kind, and c->q. */
 	int (*queue_open)(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_queue **q,
@@ -81,7 +83,8 @@ struct kbp_backend {
 	/* TX frames the caller has reserved and neither submitted nor cancelled. NULL: the backend
 	 * keeps kbp_queue_cold.reserved itself. */
 	unsigned (*queue_reserved)(const struct kbp_queue *q);
-	int (*queue_reopen)(struct kbp_queue *q, struct kbp_error *err); /* NULL: never needed */
+	/* NULL: never needed. The port is locked. */
+	int (*queue_reopen)(struct kbp_queue *q, struct kbp_error *err);
 	void (*queue_info)(const struct kbp_queue *q,
 			   struct kbp_queue_info *info); /* completes the generic part */
 	int (*queue_fd)(const struct kbp_queue *q);
@@ -103,6 +106,9 @@ struct kbp_backend {
 	 * NULL. */
 	int (*txflow_open)(struct kbp_txflow *t, const struct kbp_flow *flow, struct kbp_error *err);
 	void (*txflow_close)(struct kbp_txflow *t);
+	/* A frame of this txflow, reserved and with its header finished, goes the way of a submit up to
+	 * where it would be sent. NULL: there is nothing beyond what reserve touches. */
+	void (*tx_warm)(struct kbp_txflow *t, const struct kbp_frame *f);
 
 	/* A resident buffer with KBP_HDR_ROOM bytes in front. */
 	int (*template_open)(struct kbp_template *tpl, struct kbp_error *err);
@@ -113,6 +119,23 @@ struct kbp_backend {
 
 /* port.c. Built-in backends are in its table; modules and tests add theirs. */
 int kbp_backend_register(const struct kbp_backend *b);
+
+/* What a module libkbypass-NAME.so exports as `kbp_backend_module`. The structures of this file change
+ * with every build: a module belongs to the library of its own version and to no other. */
+#define KBP_MODULE_ABI 1u
+struct kbp_module {
+	uint32_t abi;
+	uint32_t hot_abi;
+	const char *version;
+	const struct kbp_backend *backend;
+};
+
+#define KBP_MODULE(b)                                                          \
+	KBP_API const struct kbp_module kbp_backend_module;                    \
+	const struct kbp_module kbp_backend_module = { .abi = KBP_MODULE_ABI,  \
+						       .hot_abi = KBP_HOT_ABI, \
+						       .version = KBP_VERSION, \
+						       .backend = &(b) }
 extern const struct kbp_backend kbp_backend_socket, kbp_backend_af_xdp;
 
 /* ---------------------------------------------------------------- cold halves */
@@ -170,7 +193,7 @@ bool kbp_port_here(const struct kbp_port *p);
 int kbp_port_usable(const struct kbp_port *p, struct kbp_error *err);
 
 /* Writes the state that kbp_queue_state reads. Never overwrites KBP_QUEUE_GONE. Any thread. */
-void kbp_queue_set_state(struct kbp_queue *q, enum kbp_queue_state state);
+KBP_PRIVATE void kbp_queue_set_state(struct kbp_queue *q, enum kbp_queue_state state);
 
 /* ---------------------------------------------------------------- memory.c */
 
@@ -183,8 +206,9 @@ struct kbp_memory {
 
 /* memfd, hugetlb when there are free pages and `huge`, MAP_SHARED, MADV_DONTFORK, on `node` (-1:
  * any), faulted in. */
-int kbp_memory_alloc(struct kbp_memory *m, size_t bytes, int node, bool huge, struct kbp_error *err);
-void kbp_memory_free(struct kbp_memory *m);
+KBP_PRIVATE int kbp_memory_alloc(struct kbp_memory *m, size_t bytes, int node, bool huge,
+				 struct kbp_error *err);
+KBP_PRIVATE void kbp_memory_free(struct kbp_memory *m);
 
 /* ---------------------------------------------------------------- membership.c */
 
@@ -211,7 +235,7 @@ void kbp_txflows_close_all(struct kbp_queue_cold *c);
 
 int kbp_flow_normalise(const struct kbp_flow *in, struct kbp_flow *out, bool l2,
 		       struct kbp_error *err);
-bool kbp_flow_matches(const struct kbp_flow *flow, const struct kbp_datagram *d);
+KBP_PRIVATE bool kbp_flow_matches(const struct kbp_flow *flow, const struct kbp_datagram *d);
 socklen_t kbp_addr_to_sockaddr(const struct kbp_addr *a, uint16_t port, int ifindex,
 			       struct sockaddr_storage *ss);
 void kbp_addr_from_sockaddr(const struct sockaddr_storage *ss, struct kbp_addr *a, uint16_t *port);
@@ -223,8 +247,8 @@ struct kbp_counter_list {
 	unsigned n, max;
 };
 
-void kbp_count_add(struct kbp_counter_list *l, const char *name, uint64_t value,
-		   enum kbp_count_class cls, bool interface_wide);
+KBP_PRIVATE void kbp_count_add(struct kbp_counter_list *l, const char *name, uint64_t value,
+			       enum kbp_count_class cls, bool interface_wide);
 
 /* Never NULL but for want of memory: without a directory to write to, the counters live in
  * anonymous memory. The file calls are not serialised here: hold the port's lock. */
@@ -260,5 +284,7 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 /* rtnl_link_stats64 of the interface; -errno. */
 struct rtnl_link_stats64;
 int kbp_link_stats(uint32_t ifindex, struct rtnl_link_stats64 *s);
+/* One of the driver's own counters (ethtool -S), by name. -ENOENT: it has none of that name. */
+KBP_PRIVATE int kbp_link_driver_stat(const char *ifname, const char *name, uint64_t *value);
 
 #endif

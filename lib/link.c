@@ -276,6 +276,58 @@ int kbp_link_stats(uint32_t ifindex, struct rtnl_link_stats64 *s)
 	return rc;
 }
 
+/* Names and values are two lists of the driver's, in the same order (ETHTOOL_GSTRINGS, _GSTATS). */
+static int driver_stats_read(int fd, const char *ifname, const char *name, uint64_t *value)
+{
+	union {
+		struct ethtool_sset_info head;
+		uint32_t word[sizeof(struct ethtool_sset_info) / sizeof(uint32_t) + 1]; /* and one count */
+	} set = { .head = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_STATS } };
+	struct ethtool_gstrings *names = NULL;
+	struct ethtool_stats *values = NULL;
+	int rc = ethtool(fd, ifname, &set) || !set.head.sset_mask ? -ENOENT : 0;
+	uint32_t n = set.word[sizeof(set.head) / sizeof(uint32_t)];
+
+	if (rc)
+		return rc;
+	names = calloc(1, sizeof(*names) + (size_t)n * ETH_GSTRING_LEN);
+	values = calloc(1, sizeof(*values) + (size_t)n * sizeof(uint64_t));
+	if (!names || !values) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_STATS;
+	names->len = values->n_stats = n;
+	values->cmd = ETHTOOL_GSTATS;
+	rc = ethtool(fd, ifname, names) || ethtool(fd, ifname, values) ? -ENOENT : 0;
+	for (uint32_t i = 0; !rc; i++) {
+		if (i == n || i == names->len || i == values->n_stats) {
+			rc = -ENOENT;
+		} else if (!strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN, name,
+				    ETH_GSTRING_LEN)) {
+			memcpy(value, (const uint8_t *)values->data + i * sizeof(*value),
+			       sizeof(*value));
+			break;
+		}
+	}
+out:
+	free(names);
+	free(values);
+	return rc;
+}
+
+int kbp_link_driver_stat(const char *ifname, const char *name, uint64_t *value)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = driver_stats_read(fd, ifname, name, value);
+	close(fd);
+	return rc;
+}
+
 /* ---------------------------------------------------------------- VLAN interfaces */
 
 struct vlan_search {

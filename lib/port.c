@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,8 +27,6 @@
 #include <net/if.h>
 
 #include "internal.h"
-
-#define MONITOR_TICK_MS 250 /* a replaced XDP program sends no link event: looked at this often */
 
 /* ---------------------------------------------------------------- backends */
 
@@ -37,7 +38,7 @@ static const struct kbp_backend *backend_find(const char *name)
 	const struct kbp_backend *found = NULL;
 
 	pthread_mutex_lock(&backends_lock);
-	for (unsigned i = 0; i < KBP_ARRAY_SIZE(backends) && backends[i]; i++)
+	for (unsigned i = 0; i < KBP_ARRAY_SIZE(backends) && backends[i] && !found; i++)
 		if (!strcmp(backends[i]->name, name))
 			found = backends[i];
 	pthread_mutex_unlock(&backends_lock);
@@ -64,51 +65,135 @@ int kbp_backend_register(const struct kbp_backend *b)
 	return rc;
 }
 
-static int no_backend(const char *name, const char *dir, struct kbp_error *err)
+/* Where modules are, the first of which is looked into first: where the caller says; beside the program
+ * or library that this code is in, as an installation or a build lays them out; the installed place. */
+struct module_dirs {
+	char dir[2][PATH_MAX + 16];
+	unsigned n;
+};
+
+/* The directory of that program or library. A program may call itself anything: what the kernel started
+ * counts, and a program with more rights than its user looks in the installed place only. */
+static bool own_dir(char dir[PATH_MAX])
 {
-	char known[192];
-	size_t n = 0;
+	struct link_map *map = NULL;
+	ssize_t n = -1;
+	Dl_info self;
+	char *slash;
+
+	if (getauxval(AT_SECURE))
+		return false;
+	if (dladdr1((void *)(uintptr_t)own_dir, &self, (void **)&map, RTLD_DL_LINKMAP) && map &&
+	    map->l_name[0] == '/')
+		n = snprintf(dir, PATH_MAX, "%s", map->l_name);
+	else if (map && !map->l_name[0])
+		n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	if (n <= 0 || n >= PATH_MAX)
+		return false;
+	dir[n] = 0;
+	slash = strrchr(dir, '/');
+	if (slash)
+		*slash = 0;
+	return slash != NULL;
+}
+
+static void module_dirs(const char *wanted, struct module_dirs *d)
+{
+	char own[PATH_MAX], *here = d->dir[0];
+
+	d->n = 0;
+	if (wanted[0]) {
+		snprintf(d->dir[d->n++], sizeof(d->dir[0]), "%s", wanted);
+		return;
+	}
+	if (own_dir(own)) {
+		snprintf(here, sizeof(d->dir[0]), "%s/kbypass", own);
+		if (access(here, F_OK))
+			snprintf(here, sizeof(d->dir[0]), "%s/../modules", own);
+		d->n++;
+	}
+	snprintf(d->dir[d->n++], sizeof(d->dir[0]), "%s", KBP_MODULE_DIR);
+}
+
+static void modules_name(const char *dir, char *known, size_t size)
+{
+	size_t n = strlen(known);
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
-	n += (size_t)snprintf(known, sizeof(known), "socket, af_xdp");
-	while (d && (e = readdir(d)) && n < sizeof(known) - 40) {
-		char module[32];
+	while (d && (e = readdir(d)) && n < size - 40) {
+		char module[32], listed[40];
+		int end = 0;
 
-		if (sscanf(e->d_name, "libkbypass-%31[a-z0-9_].so", module) == 1)
-			n += (size_t)snprintf(known + n, sizeof(known) - n, ", %s", module);
+		if (sscanf(e->d_name, "libkbypass-%31[a-z0-9_].so%n", module, &end) != 1 || !end ||
+		    e->d_name[end])
+			continue; /* also another version's "….so.3", or what a build leaves beside it */
+		snprintf(listed, sizeof(listed), ", %s", module);
+		if (!strstr(known, listed))
+			n += (size_t)snprintf(known + n, size - n, "%s", listed);
 	}
 	if (d)
 		closedir(d);
+}
+
+static int no_backend(const char *name, const struct module_dirs *dirs, struct kbp_error *err)
+{
+	char known[192] = "socket, af_xdp";
+
+	for (unsigned i = 0; i < dirs->n; i++)
+		modules_name(dirs->dir[i], known, sizeof(known));
 	return kbp_failf(err, -ENOENT, known, "open backend \"%s\": there is none; known here", name);
+}
+
+static int module_load(const char *path, const char *name, const struct kbp_backend **b,
+		       struct kbp_error *err)
+{
+	const struct kbp_module *m;
+	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+	if (!handle)
+		return kbp_failf(err, -ENOEXEC, dlerror(), "load module %s", path);
+	m = (const struct kbp_module *)dlsym(handle, "kbp_backend_module");
+	if (!m || m->abi != KBP_MODULE_ABI || m->hot_abi != KBP_HOT_ABI ||
+	    strcmp(m->version, KBP_VERSION) != 0) {
+		dlclose(handle);
+		return kbp_failf(err, -ENOEXEC,
+				 m ? "it is of another version of kbypass than this library " KBP_VERSION
+				     ": install both from one build" :
+				     "it has no kbp_backend_module: not a kbypass module",
+				 "load module %s", path);
+	}
+	if (strcmp(m->backend->name, name) != 0) {
+		kbp_failf(err, -ENOEXEC, "it is the module of another backend under this one's name",
+			  "load module %s", path);
+		dlclose(handle);
+		return -ENOEXEC;
+	}
+	*b = m->backend; /* stays loaded: queues hold pointers into it */
+	return kbp_backend_register(*b) ? kbp_failf(err, -ENOSPC, "too many backends were loaded",
+						    "load module %s", path) :
+					  0;
 }
 
 static int backend_load(const char *name, const char *dir, const struct kbp_backend **b,
 			struct kbp_error *err)
 {
-	const struct kbp_backend *const *entry;
-	char path[512];
-	void *handle;
+	struct module_dirs dirs;
+	char path[sizeof(dirs.dir[0]) + 64];
+	struct stat st;
 
 	*b = backend_find(name);
 	if (*b)
 		return 0;
+	module_dirs(dir, &dirs);
 	if (!name[0] || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
-		return no_backend(name, dir, err);
-	snprintf(path, sizeof(path), "%s/libkbypass-%s.so", dir, name);
-	if (access(path, F_OK))
-		return no_backend(name, dir, err);
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!handle)
-		return kbp_failf(err, -ENOEXEC, dlerror(), "load module %s", path);
-	entry = (const struct kbp_backend *const *)dlsym(handle, "kbp_backend_module");
-	if (!entry || !*entry) {
-		dlclose(handle);
-		return kbp_failf(err, -ENOEXEC, "it has no kbp_backend_module: not a kbypass module",
-				 "load module %s", path);
+		return no_backend(name, &dirs, err);
+	for (unsigned i = 0; i < dirs.n; i++) {
+		snprintf(path, sizeof(path), "%s/libkbypass-%s.so", dirs.dir[i], name);
+		if (!lstat(path, &st)) /* a link that leads nowhere: the loader says so */
+			return module_load(path, name, b, err);
 	}
-	*b = *entry;
-	return kbp_backend_register(*b);
+	return no_backend(name, &dirs, err);
 }
 
 /* ---------------------------------------------------------------- who may use a port */
@@ -216,7 +301,7 @@ static int link_events(struct kbp_port *p)
 	char buf[8192] __attribute__((aligned(8)));
 	int events = 0;
 
-	for (;;) {
+	while (p->link_fd >= 0) {
 		ssize_t n = recv(p->link_fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
@@ -243,7 +328,7 @@ static void *monitor_run(void *arg)
 	struct pollfd fds[2] = { { .fd = p->link_fd, .events = POLLIN },
 				 { .fd = p->stop_fd, .events = POLLIN } };
 
-	while (poll(fds, 2, p->b->port_check ? MONITOR_TICK_MS : -1) >= 0 || errno == EINTR) {
+	while (poll(fds, 2, p->b->port_check ? p->b->tick_ms : -1) >= 0 || errno == EINTR) {
 		if (fds[1].revents)
 			break;
 		pthread_mutex_lock(&p->lock);
@@ -324,7 +409,7 @@ int kbp_port_service(struct kbp_port *port)
 	if (port->stop_fd >= 0)
 		return -EALREADY;
 	pthread_mutex_lock(&port->lock);
-	events = port->link_fd >= 0 ? link_events(port) : 0;
+	events = link_events(port);
 	pthread_mutex_unlock(&port->lock);
 	return events;
 }
@@ -355,7 +440,7 @@ int kbp_opts_read(void *to, size_t known, const void *from, const char *step, st
 
 static int opts_copy(struct kbp_port *p, const struct kbp_port_opts *opts, struct kbp_error *err)
 {
-	const char *dir = KBP_MODULE_DIR, *args = "", *label = p->info.interface;
+	const char *dir = "", *args = "", *label = p->info.interface;
 	size_t bytes;
 	int rc = kbp_opts_read(&p->opts, sizeof(p->opts), opts, "open a port", err);
 
@@ -385,11 +470,9 @@ static int device_read(struct kbp_port *p, struct kbp_error *err)
 
 	p->info.numa_node = -1;
 	p->info.rx_channels = p->info.tx_channels = 1;
-	if (p->b->no_device)
-		return 0;
 	rc = kbp_link_read(p->info.interface, &link, err);
 	if (rc)
-		return rc;
+		return rc == -ENODEV && p->b->no_device ? 0 : rc;
 	p->info.ifindex = link.ifindex;
 	memcpy(p->info.mac, link.mac, sizeof(link.mac));
 	p->info.mtu = link.mtu;
@@ -446,7 +529,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 	p->counters = kbp_counters_create(p->opts.label, p->b->name);
 	if (!p->counters)
 		rc = kbp_fail(err, -ENOMEM, "open a port", "out of memory for the counters");
-	if (!rc && p->link_fd >= 0 && !(p->opts.flags & KBP_PORT_NO_MONITOR))
+	if (!rc && (p->link_fd >= 0 || p->b->port_check) && !(p->opts.flags & KBP_PORT_NO_MONITOR))
 		rc = monitor_start(p, err);
 	if (rc) {
 		monitor_stop(p);

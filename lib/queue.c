@@ -247,7 +247,9 @@ int kbp_queue_reopen(struct kbp_queue *q, struct kbp_error *err)
 	if (!q->port->b->queue_reopen)
 		return kbp_fail(err, -EOPNOTSUPP, "reopen a queue",
 				"this backend's queues never need it");
+	pthread_mutex_lock(&q->port->lock);
 	rc = q->port->b->queue_reopen(q, err);
+	pthread_mutex_unlock(&q->port->lock);
 	if (rc)
 		return rc;
 	c->lost_unknown++;

@@ -28,6 +28,7 @@
 #define IPV6_BYTES 40u
 #define UDP_BYTES 8u
 #define CLOSE_WAIT_MS 100
+#define WARM_RAW_BYTES 60u /* the shortest Ethernet frame */
 
 struct template_full {
 	struct kbp_template tpl; /* first */
@@ -423,8 +424,11 @@ void kbp_tx_warm(struct kbp_txflow *t)
 		kbp_udp_begin(t, f.data);
 		kbp_udp_finish(t, f.data, 2);
 	} else {
-		memset(f.data, 0, 2);
+		memset(f.data, 0, WARM_RAW_BYTES);
 	}
+	f.len = t->hdr_len ? 2 : WARM_RAW_BYTES;
+	if (backend_of(t)->tx_warm)
+		backend_of(t)->tx_warm(t, &f);
 	kbp_tx_cancel(t->q, &f, 1);
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each public header compiles alone, all of them together in any order, in C11 and in C++17.
+"""Each public header is installed and compiles alone, all of them together in any order, in C11 and in C++17.
 
-usage: check_headers.py INCLUDE_DIR
+usage: check_headers.py INCLUDE_DIR [SOFTNIC_INCLUDE_DIR]
+
+With the software NIC's headers too: theirs, and the inline half of ef_vi over them.
 
 Compilers that are not installed are named and left out; without any, exit 77.
 """
@@ -68,11 +70,21 @@ def use_of_options(header, text):
     return "\n".join(lines + ["\treturn n;", "}", ""]) if names else None
 
 
-def compile_text(compiler, text, include):
+def compile_text(compiler, text, *include):
     name, lang, std = compiler
-    run = subprocess.run([name, "-x", lang, std, "-I", include] + FLAGS + ["-"], input=text,
+    run = subprocess.run([name, "-x", lang, std, *["-I" + i for i in include]] + FLAGS + ["-"], input=text,
                          universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return run.stdout if run.returncode else ""
+
+
+# The same calls with the half of ef_vi that is compiled in.
+USE_SIM = "#define KBP_HOT_EF_VI_SIM\n#include <kbypass/hot.h>\n" + USE.replace("KBP_AF_XDP", "KBP_EF_VI_SIM")
+
+
+def softnic_texts(folder):
+    found = sorted(os.path.relpath(os.path.join(d, f), folder)
+                   for d, _, files in os.walk(folder) for f in files if f.endswith(".h"))
+    return [("softnic: " + h, f"#include <{h}>\n#include <{h}>\n") for h in found] + [("use of ef_vi_sim", USE_SIM)]
 
 
 def has(compiler, header):
@@ -80,7 +92,7 @@ def has(compiler, header):
 
 
 def main(args):
-    if len(args) != 1:
+    if len(args) not in (1, 2):
         print(__doc__, file=sys.stderr)
         return 2
     include = args[0]
@@ -93,6 +105,12 @@ def main(args):
         print("no compiler or no headers")
         return 77
     bad = done = 0
+    with open(os.path.join(include, "meson.build"), encoding="utf-8") as f:
+        installed = f.read()
+    for h in headers:
+        if "'%s'" % h not in installed:
+            print("%s is not installed: include/meson.build does not name it" % h)
+            bad += 1
     for compiler in compilers:
         own = [h for h in headers if h not in NEEDS or has(compiler, NEEDS[h])]
         common = [h for h in headers if h not in NEEDS]
@@ -105,8 +123,10 @@ def main(args):
             if options:
                 texts.append((h + ", options", options))
         texts.append(("use of the inline calls", "#include <kbypass/hot.h>\n" + USE))
+        if args[1:] and compiler[2] != "-std=c11":  # as the vendor's, softnic's headers need GNU C or C++
+            texts += softnic_texts(args[1])
         for what, text in texts:
-            said = compile_text(compiler, text, include)
+            said = compile_text(compiler, text, include, *args[1:])
             done += 1
             if said:
                 bad += 1

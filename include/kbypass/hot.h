@@ -2,13 +2,15 @@
 /*
  * hot.h - the inline form: your handler, compiled into the backend's own receive or send loop.
  *
- *   static unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg) { ...; return
- *   KBP_DONE; }
+ *   static unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
+ *   { ...; return KBP_DONE; }
  *
- *   struct kbp_rx rx = kbp_rx_of(q);              kind read at run time: one predicted jump per
- *   burst struct kbp_rx rx = kbp_rx_as(q, KBP_AF_XDP);  kind a constant: nothing left of the switch
+ *   struct kbp_rx rx = kbp_rx_of(q); // or, with the kind a constant: kbp_rx_as(q, KBP_AF_XDP)
+ *
  *   for (;;)
  *           kbp_rx_each(rx, 32, on_frame, arg);
+ *
+ * A kind that is read at run time costs one predicted jump per burst; of a constant nothing is left.
  *
  * The halves of `socket` and `af_xdp` are always here. Define KBP_HOT_DPDK, KBP_HOT_EF_VI or
  * KBP_HOT_EF_VI_SIM before including this file to compile those in too (they need the vendor's
@@ -69,32 +71,6 @@ struct kbp_stamp {
 	uint16_t flags;
 };
 
-/* kbp_rx_of - a handle whose backend is read at run time.
- *
- * Returns:  the handle; valid as long as the queue.
- * Owns:     nothing changes hands.
- * Blocks:   never.
- * Threads:  one caller per queue. */
-KBP_INLINE struct kbp_rx kbp_rx_of(struct kbp_queue *q)
-{
-	struct kbp_rx rx = { q, q->kind };
-
-	return rx;
-}
-
-/* kbp_rx_as - a handle whose backend is a constant. Check q->kind == kind once, outside the loop.
- *
- * Returns:  the handle; valid as long as the queue.
- * Owns:     nothing changes hands.
- * Blocks:   never.
- * Threads:  one caller per queue. */
-KBP_INLINE struct kbp_rx kbp_rx_as(struct kbp_queue *q, uint32_t kind)
-{
-	struct kbp_rx rx = { q, kind };
-
-	return rx;
-}
-
 #ifdef __cplusplus
 }
 #endif
@@ -113,6 +89,49 @@ KBP_INLINE struct kbp_rx kbp_rx_as(struct kbp_queue *q, uint32_t kind)
 extern "C" {
 #endif
 
+/* kbp_hot_kind - the backend whose compiled-in half serves this queue.
+ *
+ * Returns:  q->kind; KBP_NONE, and with it the array form, when that half was compiled against other
+ *           headers of the vendor than the queue's module.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_INLINE uint32_t kbp_hot_kind(const struct kbp_queue *q)
+{
+#ifdef KBP_HOT_EF_VI_KIND
+	if (q->kind == KBP_HOT_EF_VI_KIND && q->layout != KBP_EFVI_LAYOUT)
+		return KBP_NONE;
+#endif
+	return q->kind;
+}
+
+/* kbp_rx_of - a handle whose backend is read at run time.
+ *
+ * Returns:  the handle; valid as long as the queue.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  one caller per queue. */
+KBP_INLINE struct kbp_rx kbp_rx_of(struct kbp_queue *q)
+{
+	struct kbp_rx rx = { q, kbp_hot_kind(q) };
+
+	return rx;
+}
+
+/* kbp_rx_as - a handle whose backend is a constant. Check kbp_rx_of(q).kind == kind once, outside the
+ * loop.
+ *
+ * Returns:  the handle; valid as long as the queue.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  one caller per queue. */
+KBP_INLINE struct kbp_rx kbp_rx_as(struct kbp_queue *q, uint32_t kind)
+{
+	struct kbp_rx rx = { q, kind };
+
+	return rx;
+}
+
 /* kbp_tx_of - a handle whose backend is read at run time.
  *
  * Returns:  the handle; valid as long as the txflow.
@@ -121,12 +140,28 @@ extern "C" {
  * Threads:  one caller per queue. */
 KBP_INLINE struct kbp_tx kbp_tx_of(struct kbp_txflow *t)
 {
-	struct kbp_tx tx = { t, t->q->kind };
+	struct kbp_tx tx = { t, kbp_hot_kind(t->q) };
 
 	return tx;
 }
 
-/* kbp_tx_as - a handle whose backend is a constant. Check the queue's kind once, outside the loop.
+/* A kind with one of enum kbp_tx_mode, for kbp_tx_is and kbp_tx_as. */
+#define KBP_TX_KIND(kind, mode) ((uint32_t)(kind) | (uint32_t)(mode) << 16)
+
+/* kbp_tx_is - may kbp_tx_as(t, kind) be used.
+ *
+ * Returns:  true, or false: another backend, another way of sending, or raw frames in a kind that names
+ *           a way.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_INLINE bool kbp_tx_is(const struct kbp_txflow *t, uint32_t kind)
+{
+	return kbp_hot_kind(t->q) == (kind & 0xffffu) && (!(kind >> 16) || t->tx_mode == kind >> 16);
+}
+
+/* kbp_tx_as - a handle whose backend is a constant, and maybe its way of sending: KBP_EF_VI, or
+ * KBP_TX_KIND(KBP_EF_VI, KBP_TX_MODE_CTPIO). Check kbp_tx_is(t, kind) once, outside the loop.
  *
  * Returns:  the handle; valid as long as the txflow.
  * Owns:     nothing changes hands.
@@ -159,7 +194,7 @@ static inline unsigned kbp_generic_rx_each(struct kbp_rx rx, unsigned max, kbp_h
 			break;
 	}
 	if (i < n)
-		rx.q->rx_putback(rx.q, n - i);
+		rx.q->rx_putback(rx.q, f + i, n - i);
 	if (done)
 		rx.q->rx_release(rx.q, f, done);
 	return i;
@@ -207,7 +242,7 @@ KBP_INLINE unsigned kbp_rx_each(struct kbp_rx rx, unsigned max, kbp_handler fn, 
 	case KBP_DPDK:
 		return kbp_dpdk_rx_each(rx, max, fn, arg);
 #endif
-#if defined(KBP_HOT_EF_VI) || defined(KBP_HOT_EF_VI_SIM)
+#ifdef KBP_HOT_EF_VI_KIND
 	case KBP_HOT_EF_VI_KIND:
 		return kbp_efvi_rx_each(rx, max, fn, arg);
 #endif
@@ -226,6 +261,10 @@ KBP_INLINE void kbp_rx_return(struct kbp_rx rx, uint64_t token)
 {
 	if (rx.kind == KBP_AF_XDP) {
 		kbp_axdp_rx_return(rx, token);
+#ifdef KBP_HOT_EF_VI_KIND
+	} else if (rx.kind == KBP_HOT_EF_VI_KIND) {
+		kbp_efvi_rx_return(rx, token);
+#endif
 	} else {
 		struct kbp_frame f;
 
@@ -245,6 +284,10 @@ KBP_INLINE struct kbp_stamp kbp_frame_ts(struct kbp_rx rx, const struct kbp_fram
 {
 	if (rx.kind == KBP_SOCKET) {
 		return kbp_sock_frame_ts(rx, f);
+#ifdef KBP_HOT_EF_VI_KIND
+	} else if (rx.kind == KBP_HOT_EF_VI_KIND) {
+		return kbp_efvi_frame_ts(rx, f);
+#endif
 	} else {
 		struct kbp_stamp s = { f->ts_ns, f->ts_frac, f->flags };
 
@@ -270,11 +313,15 @@ KBP_INLINE unsigned kbp_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, v
 	case KBP_DPDK:
 		return kbp_dpdk_tx_each(tx, max, fn, arg);
 #endif
-#if defined(KBP_HOT_EF_VI) || defined(KBP_HOT_EF_VI_SIM)
+#ifdef KBP_HOT_EF_VI_KIND
 	case KBP_HOT_EF_VI_KIND:
-		return kbp_efvi_tx_each(tx, max, fn, arg);
+		return kbp_efvi_tx_each(tx, KBP_TX_MODE_NONE, max, fn, arg);
 #endif
 	default:
+#ifdef KBP_HOT_EF_VI_KIND
+		if (__builtin_constant_p(tx.kind) && (tx.kind & 0xffffu) == KBP_HOT_EF_VI_KIND)
+			return kbp_efvi_tx_each(tx, tx.kind >> 16, max, fn, arg);
+#endif
 		return kbp_generic_tx_each(tx, max, fn, arg);
 	}
 }

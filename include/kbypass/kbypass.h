@@ -36,7 +36,7 @@ extern "C" {
 
 /* Bumped whenever a layout or a call in this file's or hot/'s inline code changes. Checked at
  * open. */
-#define KBP_HOT_ABI 1u
+#define KBP_HOT_ABI 2u
 
 struct kbp_port;
 struct kbp_queue;
@@ -85,7 +85,17 @@ enum {
 	KBP_FRAME_TS = 1u << 2,	  /* ts_ns is a stamp of the queue's source
 				 * (kbp_queue_info.ts_source) */
 	KBP_FRAME_SYNC_SHIFT = 4, /* two bits: enum kbp_sync of the stamp's clock */
-	KBP_FRAME_SYNC_MASK = 3u << 4
+	KBP_FRAME_SYNC_MASK = 3u << 4,
+	KBP_FRAME_NO_TS_SHIFT = 6, /* two bits, without KBP_FRAME_TS: enum kbp_no_ts */
+	KBP_FRAME_NO_TS_MASK = 3u << 6
+};
+
+/* Why a frame has no stamp, where the device can tell. */
+enum kbp_no_ts {
+	KBP_NO_TS_UNTOLD = 0,  /* not asked for, or the source does not say */
+	KBP_NO_TS_EARLY = 1,   /* the device's clock has not been heard of yet */
+	KBP_NO_TS_STALE = 2,   /* it was heard of too long ago */
+	KBP_NO_TS_MISSING = 3, /* this packet was not stamped */
 };
 
 /* Whether the clock behind a timestamp is in sync. "Nobody looked" is unknown, never in sync. */
@@ -201,6 +211,14 @@ enum kbp_mode {
 	KBP_MODE_EMULATED, /* no device at all */
 };
 
+/* How a frame to send gets to the device. */
+enum kbp_tx_mode {
+	KBP_TX_MODE_NONE = 0, /* the queue does not send, or the backend has one way only */
+	KBP_TX_MODE_DMA,      /* the device fetches it after the doorbell */
+	KBP_TX_MODE_PIO,      /* copied into the device's memory, then the doorbell */
+	KBP_TX_MODE_CTPIO,    /* written through the device while it is being sent: cut-through */
+};
+
 enum kbp_tristate { KBP_UNKNOWN = 0, KBP_NO = 1, KBP_YES = 2 };
 
 enum {
@@ -218,7 +236,8 @@ struct kbp_port_opts {
 	uint32_t flags;		/* KBP_PORT_* */
 	uint32_t frame_bytes;	/* buffer size; 0: from the MTU. af_xdp: 2048 or 4096 */
 	const char *module_dir; /* where backend modules live; NULL: the installed place */
-	const char *args;	/* backend's own words (DPDK: EAL arguments); NULL: none */
+	const char *args;	/* backend's own words (DPDK: EAL arguments; ef_vi: see
+				 * kbp_port_open); NULL: none */
 	const char *label;	/* name in the counters file; NULL: the interface's */
 	int monitor_cpu;	/* CPU + 1 for the monitor thread; 0: wherever the opener may run */
 };
@@ -265,6 +284,9 @@ struct kbp_port_info {
 /* kbp_port_open - open interface `ifname` with the backend of that name.
  *
  * backend:  "socket", "af_xdp", or the name of a module ("dpdk", "ef_vi", "ef_vi_sim").
+ * args:     ef_vi: "express" or "enterprise" chooses the datapath of a card that has both;
+ *           "tx=dma", "tx=pio" or "tx=ctpio" the way frames are sent (default: the quickest the
+ *           card has). ef_vi_sim: the software NIC's own words too (softnic.h), like "nic=x3522".
  * Returns:  0 and *port, or -errno and *port = NULL.
  * Errors:   -ENODEV no such interface; -ENOENT no such backend or module; -EPERM a named capability
  *           is missing; -EBUSY somebody else's XDP program; -EOPNOTSUPP refused by KBP_PORT_STRICT;
@@ -272,7 +294,8 @@ struct kbp_port_info {
  * Owns:     the caller owns *port until kbp_port_close; strings in opts are copied.
  * Blocks:   up to seconds (driver restart, carrier, module load).
  * Threads:  any. Starts one monitor thread unless KBP_PORT_NO_MONITOR: asleep until a link event;
- *           on af_xdp it also looks four times a second whether the XDP program is still ours. */
+ *           on af_xdp it also looks four times a second whether the XDP program is still ours, on
+ *           ef_vi a thousand times a second how full the receive rings are. */
 KBP_API int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port_opts *opts,
 			  struct kbp_port **port, struct kbp_error *err);
 
@@ -375,7 +398,9 @@ struct kbp_queue_info {
 	enum kbp_proof ts_proof;      /* PROVEN after a non-zero stamp */
 	enum kbp_epoch ts_epoch;
 	enum kbp_ts_source ts_source_tx;
-	uint32_t napi_id;	       /* 0: the driver has none, busy polling would do nothing */
+	uint32_t ts_resolution_ps; /* of the device's stamps, in picoseconds; 0: unknown */
+	enum kbp_tx_mode tx_mode; /* the way short frames go; longer ones than it takes go by DMA */
+	uint32_t napi_id;	  /* 0: the driver has none, busy polling would do nothing */
 	enum kbp_tristate busy_poll;   /* does busy polling do anything here */
 	enum kbp_tristate accelerated; /* socket: another stack (Onload) sits under it */
 	char note[160];		       /* what was asked for and not got, and why */
@@ -387,7 +412,7 @@ struct kbp_queue {
 	/* line 0: the array form */
 	unsigned (*rx_peek)(struct kbp_queue *q, struct kbp_frame *f, unsigned max);
 	void (*rx_release)(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
-	void (*rx_putback)(struct kbp_queue *q, unsigned n);
+	void (*rx_putback)(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
 	unsigned (*tx_reserve)(struct kbp_txflow *t, struct kbp_frame *f, unsigned n);
 	unsigned (*tx_submit)(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
 	void (*tx_cancel)(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
@@ -402,8 +427,9 @@ struct kbp_queue {
 	uint32_t flags; /* KBP_QUEUE_* in force */
 	uint32_t chain_max;
 	struct kbp_port *port;
-	void *priv; /* the cold half */
-	uint64_t reserved[2];
+	void *priv;	 /* the cold half */
+	uint64_t layout; /* of the vendor's structures behind this queue; 0: there are none */
+	uint64_t reserved;
 };
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_queue, kind) == 56, "calls, kind and state in line 0");
@@ -507,8 +533,9 @@ KBP_API void kbp_queue_info(const struct kbp_queue *q, struct kbp_queue_info *in
 
 /* kbp_queue_fd - a descriptor for the caller's own epoll loop.
  *
- * Readable when frames may be waiting. Edge cases belong to the backend: after a wake-up poll until
- * empty.
+ * Readable when frames may be waiting: after a wake-up poll until empty. ef_vi arms its interrupt anew
+ * for every sleep: there call kbp_wait(&q, 1, 0) before sleeping, and sleep only when it returns 0; and
+ * has another descriptor after kbp_queue_reopen.
  * Returns:  a descriptor, or -1 where the backend has none.
  * Owns:     the library owns it; do not read or close it.
  * Blocks:   never.

@@ -4,8 +4,10 @@
  *
  *   bench     rounds that rotate the order of the backends and restart the receiving process each
  *             round; every backend gets the same frames at the same intended times
- *   results   what a bench found: account, latency, digest; written to DIR/results.json and read
- *   back
+ *   profile   what each operation of a backend costs, one by one: an empty poll, a received frame, a
+ *             sent one
+ *   results   what a bench or a profile found: account, latency, digest, costs; written to
+ *             DIR/results.json and read back
  *
  * Latency here is `one_way`: from the intended send time of a frame to the moment the receiving
  * application holds the pointer to it. A late sender therefore counts against the frame, as it
@@ -124,11 +126,41 @@ struct kbp_result_run {
 	uint32_t n_rounds;
 };
 
+/* What an operation costs. Exact quantiles, as in struct kbp_latency, of samples in whole ticks. */
+struct kbp_profile_cost {
+	double p50, p99, gap, min; /* gap is p99 - p50 */
+};
+
+/* What somebody else published for an operation. */
+struct kbp_published {
+	double low_ns, high_ns; /* both 0: nothing was published */
+	char device[32];	/* it was measured on */
+	char source[128];
+};
+
+/* One operation of a backend in one form. Nothing is subtracted: what the timer itself adds to each
+ * figure stands beside it. */
+struct kbp_profile_op {
+	char backend[16];
+	bool emulated;	/* a software NIC: says nothing about a device */
+	char op[16];	/* stable: "poll_empty", "poll_one", "rx_full", "release", "tx_full",
+			* "timestamp" */
+	char form[8];	/* "inline" or "array" */
+	uint32_t batch; /* operations in a sample, whose mean the sample is; 1: each by itself */
+	uint64_t samples;
+	double timer_ns;		    /* the timer's own part of each figure, at the median */
+	struct kbp_profile_cost ns, cycles; /* cycles of the TSC, for one operation */
+	struct kbp_published published;
+	char note[192]; /* what else is in the figure; "" otherwise */
+};
+
 struct kbp_results {
 	struct kbp_fact *fingerprint, *setup; /* host; how this bench was run */
 	uint32_t n_fingerprint, n_setup;
 	struct kbp_result_run *run;
 	uint32_t n_runs;
+	struct kbp_profile_op *profile; /* in the order measured, a backend's together */
+	uint32_t n_profile;
 	struct kbp_finding *finding;
 	uint32_t n_findings;
 };
@@ -176,14 +208,15 @@ struct kbp_bench_opts {
 	const char *rx_ifname, *tx_ifname; /* both or none; none: a lab of its own, gone
 					    * afterwards */
 	const char *rx_netns, *tx_netns;   /* names as in ip-netns(8); NULL: where the caller is */
-	const char *backends;		   /* "af_xdp, socket"; NULL: every built-in one that works
-				      * here */
-	enum kbp_mode mode;		   /* af_xdp */
+	const char *backends;	     /* "af_xdp, socket"; NULL: every one that is installed and
+					    * works here, ef_vi only with rx_ifname */
+	enum kbp_mode mode;	     /* af_xdp */
 	bool strict;		     /* refuse a lesser mode instead of reporting it, and af_xdp
 				      * must work */
 	const char *capture;	     /* pcap or pcapng to replay; NULL: the generator */
-	const char *profile;	     /* generator: kbp_generator_profile; NULL: the default one */
-	uint32_t frame_bytes;	     /* generator: size of every frame; 0: the profile's sizes */
+	const char *ef_vi_words;     /* kbp_port_opts.args of ef_vi and ef_vi_sim; NULL: none */
+	const char *feed;	     /* generator: kbp_generator_profile; NULL: the default one */
+	uint32_t frame_bytes;	     /* generator: size of every frame; 0: the feed's sizes */
 	uint32_t flows;		     /* generator: groups to spread over; 0: 1 */
 	uint64_t seed;		     /* generator, Poisson */
 	enum kbp_timing_kind timing; /* RECORDED, unless rate_pps or the kind says otherwise */
@@ -231,6 +264,50 @@ typedef bool (*kbp_bench_progress_fn)(const struct kbp_bench_progress *p, void *
  * Threads:  one at a time, in a process that has no other threads. */
 KBP_API int kbp_bench_run(const struct kbp_bench_opts *opts, kbp_bench_progress_fn progress,
 			  void *arg, struct kbp_results **res, struct kbp_error *err);
+
+/* ---------------------------------------------------------------- profile */
+
+/* Everything a profile can be asked for. Zero is the default of every member; set `size`. */
+struct kbp_profile_opts {
+	size_t size;
+	const char *rx_ifname, *tx_ifname; /* ef_vi: both ends of a wire, both or none. ef_vi_sim
+					    * has wires in memory */
+	const char *backends;		   /* "ef_vi, ef_vi_sim"; NULL: every one there is */
+	const char *ef_vi_words; /* kbp_port_opts.args of ef_vi and ef_vi_sim; NULL: none */
+	uint32_t samples;	 /* of each operation, 1000 to 1000000; 0: 5000 */
+	uint32_t rx_ring;	 /* descriptors; 0: the library's default */
+	int cpu;		 /* CPU + 1; 0: chosen among those this process may use */
+	bool fifo;		 /* SCHED_FIFO */
+	const char *out_dir;	 /* results.json; NULL: kept nowhere */
+};
+
+#define KBP_PROFILE_OPTS_INIT KBP_OPTS_INIT(struct kbp_profile_opts)
+
+/* kbp_profile_run - time the operations of the data path one by one.
+ *
+ * Measured in a child process on one CPU: first the clock's quantum and what reading it costs, then
+ * each operation, by itself when it takes 20 quanta, and otherwise in batches that take as long. A
+ * backend that is not profiled yet, or cannot be here, is a note in the results; one that was named
+ * and failed is a finding. res->profile has the costs, res->run nothing. `progress` has the operation
+ * in `doing`, its samples in sent and total.
+ * Returns:  0 and *res, or -errno and *res = NULL; -errno and *res when all was measured and only
+ *           writing it to out_dir failed.
+ * Errors:   -EINVAL a member of opts; -ENOENT no such backend; -EOPNOTSUPP none of the backends can
+ *           be profiled; -ETIMEDOUT no frame came through the wire; -EEXIST, -EBUSY, -ENOSPC and
+ *           others of out_dir; -ECANCELED `progress` said so; those of kbp_port_open.
+ * Owns:     the caller owns *res until kbp_results_free. Nothing else stays.
+ * Blocks:   for a few seconds; forks. SIGCHLD must not be ignored.
+ * Threads:  one at a time, in a process that has no other threads. */
+KBP_API int kbp_profile_run(const struct kbp_profile_opts *opts, kbp_bench_progress_fn progress,
+			    void *arg, struct kbp_results **res, struct kbp_error *err);
+
+/* kbp_profile_published - what was published for an operation.
+ *
+ * Returns:  the figure, its device and its source; NULL when there is none.
+ * Owns:     static; never freed.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API const struct kbp_published *kbp_profile_published(const char *backend, const char *op);
 
 #ifdef __cplusplus
 }

@@ -88,10 +88,11 @@ static unsigned rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
 	return n;
 }
 
-static void rx_putback(struct kbp_queue *q, unsigned n)
+static void rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
 
+	(void)f; /* their descriptors are in the ring still */
 	x->rx.idx -= n;
 	x->peeked = 0;
 	q->held -= n;

@@ -24,6 +24,7 @@
 
 #define CARRIER_WAIT_MS 10000 /* igb and ixgbe bounce the link for seconds when XDP is attached */
 #define BUSY_WAIT_MS 1000     /* a queue is released up to 40 ms after its owner has gone */
+#define CHECK_MS 250	      /* a replaced XDP program sends no link event: looked at this often */
 #define XDP_HEADROOM 256u     /* XDP_PACKET_HEADROOM, include/uapi/linux/bpf.h */
 
 #ifndef SO_PREFER_BUSY_POLL
@@ -612,6 +613,7 @@ const struct kbp_backend kbp_backend_af_xdp = {
 	.port_close = port_close,
 	.port_channels = port_channels,
 	.port_check = port_check,
+	.tick_ms = CHECK_MS,
 	.queue_open = queue_open,
 	.queue_close = queue_close,
 	.queue_drain = queue_drain,

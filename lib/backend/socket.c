@@ -312,11 +312,12 @@ void sock_rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 	rx_bound(sq);
 }
 
-void sock_rx_putback(struct kbp_queue *q, unsigned n)
+void sock_rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
 	struct sock_queue *sq = sock_queue(q);
 	struct kbp_sock_msg *m = sq->next;
 
+	(void)f;
 	q->held -= n;
 	q->rx_count->frames -= n;
 	while (n) {

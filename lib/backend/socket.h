@@ -93,7 +93,7 @@ static inline void sock_special(struct sock_queue *sq, uint32_t set, uint32_t cl
 /* socket.c: the array form, for the head of the queue, and what the cold half needs of it. */
 unsigned sock_rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max);
 void sock_rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
-void sock_rx_putback(struct kbp_queue *q, unsigned n);
+void sock_rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
 unsigned sock_tx_reserve(struct kbp_txflow *t, struct kbp_frame *f, unsigned n);
 unsigned sock_tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);
 void sock_tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n);

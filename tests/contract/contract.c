@@ -9,13 +9,28 @@
 struct fixture t;
 
 static const struct subject subjects[] = {
-	{ "fake_evq", "fake_evq", KBP_MODE_AUTO, &wire_memory, T_L2 | T_FAKE | T_CHAIN | T_OVERFLOW,
-	  fake_evq_check_idle },
-	{ "fake_ref", "fake_ref", KBP_MODE_AUTO, &wire_memory, T_L2 | T_FAKE | T_SUPERBUF,
-	  fake_ref_check_idle },
-	{ "socket", "socket", KBP_MODE_AUTO, &wire_veth, 0, NULL },
-	{ "af_xdp-generic", "af_xdp", KBP_MODE_GENERIC, &wire_veth, T_L2, NULL },
-	{ "af_xdp-copy", "af_xdp", KBP_MODE_COPY, &wire_veth, T_L2 | T_CHAIN, NULL },
+	{ "socket", "socket", NULL, KBP_MODE_AUTO, &wire_veth, 0, NULL },
+	{ "af_xdp-generic", "af_xdp", NULL, KBP_MODE_GENERIC, &wire_veth, T_L2, NULL },
+	{ "af_xdp-copy", "af_xdp", NULL, KBP_MODE_COPY, &wire_veth, T_L2 | T_CHAIN, NULL },
+	/* descriptors, sent by PIO; by DMA; by CTPIO; references, as X3 and X4 do */
+	{ "ef_vi_sim-sfn8522", "ef_vi_sim", "nic=sfn8522,check=deep", KBP_MODE_AUTO, &wire_memory,
+	  T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	{ "ef_vi_sim-dma", "ef_vi_sim", "nic=sfn8522,tx=dma,check=deep", KBP_MODE_AUTO,
+	  &wire_memory, T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	{ "ef_vi_sim-x2522", "ef_vi_sim", "nic=x2522,check=deep", KBP_MODE_AUTO, &wire_memory,
+	  T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	{ "ef_vi_sim-merging", "ef_vi_sim", "nic=sfn8522,merging=on,check=deep", KBP_MODE_AUTO,
+	  &wire_memory, T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	{ "ef_vi_sim-x3522", "ef_vi_sim", "nic=x3522,check=deep", KBP_MODE_AUTO, &wire_memory,
+	  T_L2 | T_SIM | T_REFS | T_TS, sim_check_idle },
+	{ "ef_vi_sim-x4542", "ef_vi_sim", "nic=x4542,express,check=deep", KBP_MODE_AUTO,
+	  &wire_memory, T_L2 | T_SIM | T_REFS | T_TS, sim_check_idle },
+	{ "ef_vi_sim-thread", "ef_vi_sim", "nic=x2522,step=thread", KBP_MODE_AUTO,
+	  &wire_memory_thread, T_L2, NULL },
+	{ "ef_vi_sim-veth", "ef_vi_sim", "nic=x2522", KBP_MODE_AUTO, &wire_veth, T_L2 | T_CHAIN,
+	  NULL },
+	{ "ef_vi_sim-veth-x3522", "ef_vi_sim", "nic=x3522", KBP_MODE_AUTO, &wire_veth,
+	  T_L2 | T_REFS, NULL },
 };
 
 /* ---------------------------------------------------------------- setup */
@@ -39,6 +54,7 @@ void open_port(void)
 	struct kbp_port_opts o = KBP_PORT_OPTS_INIT;
 
 	o.mode = t.s->mode;
+	o.args = t.s->words;
 	o.flags = KBP_PORT_NO_MONITOR | (t.lenient ? 0 : KBP_PORT_STRICT);
 	must(kbp_port_open(t.s->backend, t.s->wire->ifname, &o, &t.port, &t.err), "open port");
 }
@@ -52,6 +68,7 @@ struct kbp_queue *open_queue(uint32_t flags, uint32_t rx_ring, uint32_t tx_ring,
 	o.tx_ring = tx_ring;
 	o.hold_max = hold_max;
 	must(kbp_queue_open(t.port, &o, &t.q, &t.err), "open queue");
+	book_open(t.q);
 	return t.q;
 }
 
@@ -89,8 +106,8 @@ static int setup(void **state)
 		return -1;
 	}
 	s->wire->close();
-	fake_tx_stalled = false;
-	fake_first_index = 0xffffff00u; /* wraps early in every test */
+	sim_begin();
+	book_forget();
 	s->wire->mac(t.rx_addr.dst_mac, t.rx_addr.src_mac);
 	t.rx_addr.src_ip = PEER_IP;
 	t.rx_addr.dst_ip = OUR_IP;
@@ -190,17 +207,22 @@ uint32_t collect(uint8_t *payload, uint32_t size)
 
 unsigned pump(struct kbp_queue *q, unsigned max, kbp_handler fn, void *arg)
 {
-	return t.inline_form ? kbp_rx_each(kbp_rx_of(q), max, fn, arg) :
+	return t.inline_form ? book_rx_each(kbp_rx_of(q), max, fn, arg) :
 			       kbp_generic_rx_each(kbp_rx_of(q), max, fn, arg);
 }
 
 /* Between polls of a real wire the kernel gets the CPU; a memory wire needs no time. */
-static bool again(unsigned *empty)
+void give_way(void)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };
 
 	if (!t.s->wire->immediate)
 		nanosleep(&ms, NULL);
+}
+
+static bool again(unsigned *empty)
+{
+	give_way();
 	return ++*empty < (t.s->wire->immediate ? 2000u : 3000u);
 }
 
@@ -219,12 +241,9 @@ void pump_until(struct kbp_queue *q, unsigned max, kbp_handler fn, void *arg, co
 
 void pump_idle(struct kbp_queue *q, kbp_handler fn, void *arg)
 {
-	struct timespec ms = { .tv_nsec = 1000000 };
-
 	for (unsigned empty = 0; empty < 50;) {
 		empty = pump(q, 32, fn, arg) ? 0 : empty + 1;
-		if (!t.s->wire->immediate)
-			nanosleep(&ms, NULL);
+		give_way();
 	}
 }
 
@@ -288,6 +307,18 @@ uint64_t drops(struct kbp_queue *q)
 	return sum;
 }
 
+uint64_t counters_named(struct kbp_queue *q, const char *begin)
+{
+	struct kbp_counter c[64];
+	unsigned n = kbp_queue_counters(q, c, 64);
+	uint64_t sum = 0;
+
+	assert_in_range(n, 1, 64);
+	for (unsigned i = 0; i < n; i++)
+		sum += strncmp(c[i].name, begin, strlen(begin)) ? 0 : c[i].value;
+	return sum;
+}
+
 /* ---------------------------------------------------------------- the list */
 
 static struct CMUnitTest tests[256];
@@ -336,8 +367,10 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], subjects[i].arg))
 			t.s = &subjects[i];
 	if (!t.s) {
-		fprintf(stderr,
-			"usage: contract fake_evq | fake_ref | socket | af_xdp-generic | af_xdp-copy\n");
+		fprintf(stderr, "usage: contract SUBJECT; one of:");
+		for (unsigned i = 0; i < KBP_ARRAY_SIZE(subjects); i++)
+			fprintf(stderr, " %s", subjects[i].arg);
+		fprintf(stderr, "\n");
 		return 2;
 	}
 	why = t.s->wire->open(0);
@@ -345,8 +378,7 @@ int main(int argc, char **argv)
 		printf("SKIP: contract on %s: %s\n", t.s->arg, why);
 		return TEST_SKIP;
 	}
-	kbp_backend_register(&fake_evq_backend);
-	kbp_backend_register(&fake_ref_backend);
+	sim_register();
 	list_add(rx_behaviours, n_rx_behaviours);
 	list_add(tx_behaviours, n_tx_behaviours);
 	list_add(life_behaviours, n_life_behaviours);

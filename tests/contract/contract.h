@@ -11,7 +11,9 @@
 
 #include "../lib/frame.h"
 #include "../lib/test.h"
-#include "fake.h"
+
+#include "internal.h"
+#include "sim.h"
 
 #define RX_PORT 5000u
 #define TX_PORT 6000u
@@ -36,19 +38,21 @@ struct wire {
 	bool immediate; /* what was injected is there at the next poll */
 };
 
-extern const struct wire wire_memory, wire_veth;
+extern const struct wire wire_memory, wire_memory_thread, wire_veth;
 
 enum trait {
 	T_L2 = 1u << 0,
-	T_FAKE = 1u << 1,
-	T_CHAIN = 1u << 2,    /* KBP_QUEUE_MULTI_BUFFER gives chains */
-	T_OVERFLOW = 1u << 3, /* fake_evq_overflow works on it */
-	T_SUPERBUF = 1u << 4,
+	T_SIM = 1u << 1,   /* the software NIC on a wire in memory: it does what the test wants */
+	T_CHAIN = 1u << 2, /* KBP_QUEUE_MULTI_BUFFER gives chains */
+	T_DESC = 1u << 3,  /* frames come in buffers of the queue's */
+	T_REFS = 1u << 4,  /* ... in superbuffers of the device's */
+	T_TS = 1u << 5,	   /* stamps, both ways */
 };
 
 struct subject {
 	const char *arg;
 	const char *backend;
+	const char *words; /* kbp_port_opts.args */
 	enum kbp_mode mode;
 	const struct wire *wire;
 	unsigned traits;
@@ -98,6 +102,8 @@ uint32_t collect(uint8_t *payload, uint32_t size);
 
 /* ---- receiving */
 unsigned pump(struct kbp_queue *q, unsigned max, kbp_handler fn, void *arg);
+/* After a poll that found nothing, where others need the CPU for frames to come. */
+void give_way(void);
 /* Until *count reaches `want`; fails the test when nothing comes any more. */
 void pump_until(struct kbp_queue *q, unsigned max, kbp_handler fn, void *arg, const uint32_t *count,
 		uint32_t want);
@@ -108,9 +114,17 @@ unsigned on_numbered(struct kbp_rx rx, struct kbp_frame f, void *arg);
 void hold_frames(struct kbp_queue *q, struct kbp_frame *f, unsigned want);
 const void *payload_of(struct kbp_queue *q, const struct kbp_frame *f, uint32_t *len);
 
+/* ---- who owns a buffer (book.c): kbp_queue_open, kbp_rx_each and kbp_rx_return under observation */
+void book_open(struct kbp_queue *q);
+void book_forget(void);
+unsigned book_rx_each(struct kbp_rx rx, unsigned max, kbp_handler fn, void *arg);
+void book_return(struct kbp_rx rx, uint64_t token);
+
 /* ---- counters */
 uint64_t counter(struct kbp_queue *q, const char *name);
 uint64_t drops(struct kbp_queue *q);
+/* The sum of all counters whose name begins so. */
+uint64_t counters_named(struct kbp_queue *q, const char *begin);
 
 /* ---- the behaviours */
 struct behaviour {

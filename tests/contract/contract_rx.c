@@ -72,7 +72,7 @@ static void a_poll_gives_no_more_than_was_asked_for(void **state)
 static void buffers_return_in_any_order_while_rings_wrap(void **state)
 {
 	struct kbp_frame held[64], fresh[8];
-	unsigned n_held = 0, rounds = t.s->traits & T_FAKE ? 1500 : 300, empty = 0;
+	unsigned n_held = 0, rounds = t.s->traits & T_SIM ? 1500 : 300, empty = 0;
 	uint32_t expect = 0, random = 12345, total = rounds * 8;
 
 	(void)state;
@@ -155,7 +155,7 @@ static void give_back(struct kbp_rx rx, struct keeper *k, unsigned i)
 
 	memcpy(&number, p, sizeof(number));
 	payload_check(p, len, number);
-	kbp_rx_return(rx, k->kept[i].token);
+	book_return(rx, k->kept[i].token);
 	k->kept[i] = k->kept[--k->n_kept];
 }
 
@@ -440,6 +440,7 @@ static void without_multi_buffer_a_long_frame_is_dropped_and_counted(void **stat
 	struct sink s = { 0 };
 
 	(void)state;
+	reopen_wire(9000);
 	open_default(0, 64);
 	inject_sized(100);
 	inject_sized(4000);
@@ -466,6 +467,7 @@ static void three_queues_on_one_thread_keep_apart(void **state)
 		o.channel = i;
 		o.rx_ring = o.tx_ring = 128;
 		assert_int_equal(kbp_queue_open(t.port, &o, &q[i], &t.err), 0);
+		book_open(q[i]);
 		assert_int_equal(kbp_flow_add(q[i], &flow, NULL, &t.err), 0);
 	}
 	for (uint32_t number = 0; number < 600; number++) {
@@ -495,7 +497,7 @@ static void damaged_frames_are_dropped_counted_and_cost_no_buffer(void **state)
 		inject(1);
 		pump_until(t.q, 8, on_numbered, &s, &s.frames, t.next_out);
 	}
-	assert_int_equal(counter(t.q, "rx_discards"), 2000);
+	assert_int_equal(counters_named(t.q, "rx_discard_"), 2000);
 	assert_int_equal(drops(t.q), 2000);
 	t.s->check_idle(t.q);
 }
@@ -503,37 +505,40 @@ static void damaged_frames_are_dropped_counted_and_cost_no_buffer(void **state)
 /* One held frame pins the superbuffer it lies in: with one in each, the device has none left. */
 static void held_frames_pin_shared_buffers_until_released_once(void **state)
 {
-	struct kbp_frame held[128], f;
+	struct kbp_frame held[64], f;
 	struct sink s = { 0 };
-	unsigned n_held = 0, delivered = 0;
+	unsigned packets, n, n_held = 0, before;
 
 	(void)state;
 	open_default(0, 128);
-	while (n_held < 64) {
+	n = sim_superbuffers(t.q, &packets);
+	assert_in_range(n, 2, 64);
+	for (unsigned i = 0; i < n * packets; i++) {
 		inject(1);
 		hold_frames(t.q, &f, 1);
-		if (delivered++ % 32 == 0)
+		if (i % packets == packets / 2)
 			held[n_held++] = f;
 		else
 			kbp_rx_release(t.q, &f, 1);
 	}
-	for (unsigned i = 0; i < 31; i++) { /* the rest of the last superbuffer */
-		inject(1);
-		hold_frames(t.q, &f, 1);
-		kbp_rx_release(t.q, &f, 1);
-	}
+	assert_int_equal(counter(t.q, "rx_superbuffers_pinned"), n);
 	inject(5);
 	assert_int_equal(kbp_rx_peek(t.q, &f, 1), 0);
-	assert_int_equal(counter(t.q, "rx_no_superbuffer"), 5);
-	kbp_rx_release(t.q, &held[10], 1);
-	held[10] = held[--n_held];
+	assert_int_equal(counter(t.q, "rx_no_descriptor"), 5);
+	before = n_held / 2;
+	kbp_rx_release(t.q, &held[before], 1);
+	held[before] = held[--n_held];
+	assert_int_equal(counter(t.q, "rx_superbuffers_pinned"), n - 1);
 	s.next = t.next_out;
-	inject(32);
-	pump_until(t.q, 8, on_numbered, &s, &s.frames, 32);
+	for (unsigned i = 0; i < packets; i += 32) {
+		inject(32);
+		pump_until(t.q, 8, on_numbered, &s, &s.frames, i + 32);
+	}
 	inject(1);
-	assert_int_equal(kbp_rx_peek(t.q, &f, 1), 1); /* what those 32 lay in is free again */
+	hold_frames(t.q, &f, 1); /* what those lay in is free again */
 	kbp_rx_release(t.q, &f, 1);
 	kbp_rx_release(t.q, held, n_held);
+	assert_int_equal(counter(t.q, "rx_superbuffers_pinned_max"), n);
 	t.s->check_idle(t.q);
 }
 
@@ -541,7 +546,8 @@ static void the_account_closes_under_overload(void **state)
 {
 	struct sink s = { 0 };
 	struct kbp_frame f[8];
-	uint32_t delivered = 0;
+	/* superbuffers, and the software NIC's wire, take many more than a ring of 64 */
+	uint32_t delivered = 0, many = strncmp(t.s->backend, "ef_vi", 5) ? 3000 : 12000;
 	unsigned n, empty = 0;
 
 	(void)state;
@@ -556,20 +562,22 @@ static void the_account_closes_under_overload(void **state)
 		assert_int_equal(kbp_queue_open(t.port, &o, &t.q, &t.err), 0);
 		assert_int_equal(kbp_flow_add(t.q, &flow, NULL, &t.err), 0);
 	}
-	inject(3000); /* the reader stalls */
-	while (empty < (t.s->wire->immediate ? 100u : 100000u)) {
+	inject(many);	      /* the reader stalls */
+	while (empty < 300) { /* until nothing will come any more */
 		n = kbp_rx_peek(t.q, f, 8);
 		delivered += n;
 		kbp_rx_release(t.q, f, n);
 		empty = n ? 0 : empty + 1;
+		if (empty)
+			give_way();
 	}
-	assert_in_range(delivered, 1, 2999);
-	assert_int_equal(delivered + drops(t.q), 3000);
+	assert_in_range(delivered, 1, many - 1);
+	assert_int_equal(delivered + drops(t.q), many);
 	assert_int_equal(counter(t.q, "rx_frames"), delivered);
 	s.next = t.next_out;
 	inject(8); /* and then it goes on */
 	pump_until(t.q, 8, on_numbered, &s, &s.frames, 8);
-	assert_int_equal(delivered + 8 + drops(t.q), 3008);
+	assert_int_equal(delivered + 8 + drops(t.q), many + 8);
 }
 
 /* ---------------------------------------------------------------- flows */
@@ -708,13 +716,13 @@ const struct behaviour rx_behaviours[] = {
 	{ "a chain longer than max is dropped and counted",
 	  a_chain_longer_than_max_is_dropped_and_counted, T_CHAIN, FORM_BOTH },
 	{ "without multi-buffer a long frame is dropped and counted",
-	  without_multi_buffer_a_long_frame_is_dropped_and_counted, T_FAKE, FORM_BOTH },
-	{ "three queues on one thread keep apart", three_queues_on_one_thread_keep_apart, T_FAKE,
+	  without_multi_buffer_a_long_frame_is_dropped_and_counted, T_SIM | T_DESC, FORM_BOTH },
+	{ "three queues on one thread keep apart", three_queues_on_one_thread_keep_apart, T_SIM,
 	  FORM_BOTH },
 	{ "damaged frames are dropped, counted and cost no buffer",
-	  damaged_frames_are_dropped_counted_and_cost_no_buffer, T_FAKE, FORM_BOTH },
+	  damaged_frames_are_dropped_counted_and_cost_no_buffer, T_SIM, FORM_BOTH },
 	{ "held frames pin shared buffers until released once",
-	  held_frames_pin_shared_buffers_until_released_once, T_SUPERBUF, FORM_ARRAY },
+	  held_frames_pin_shared_buffers_until_released_once, T_SIM | T_REFS, FORM_ARRAY },
 	{ "the account closes under overload", the_account_closes_under_overload, 0, FORM_ARRAY },
 	{ "frames of no flow are not delivered", frames_of_no_flow_are_not_delivered, 0, FORM_BOTH },
 	{ "a flow with a source takes that source only",

@@ -466,11 +466,11 @@ static void a_template_in_flight_is_not_touched(void **state)
 	tx = open_txflow(t.q);
 	payload_make(payload, 3, sizeof(payload));
 	assert_int_equal(kbp_template_open(tx, payload, sizeof(payload), &tpl, &t.err), 0);
-	fake_tx_stalled = true;
+	sim_stall_tx(true);
 	assert_int_equal(kbp_template_send(tpl), 1);
 	assert_int_equal(kbp_template_patch(tpl, 0, "x", 1), 0);
 	assert_int_equal(kbp_template_send(tpl), 0);
-	fake_tx_stalled = false;
+	sim_stall_tx(false);
 	inject(1);
 	pump_until(t.q, 4, on_numbered, &s, &s.frames, 1); /* its completion is met on the RX
 							    * side */
@@ -493,13 +493,13 @@ static void a_txflow_closed_with_a_template_in_flight_leaves_its_buffer_alone(vo
 	tx = open_txflow(t.q);
 	payload_make(payload, 5, sizeof(payload));
 	assert_int_equal(kbp_template_open(tx, payload, sizeof(payload), &first, &t.err), 0);
-	fake_tx_stalled = true;
+	sim_stall_tx(true);
 	assert_int_equal(kbp_template_send(first), 1);
 	kbp_txflow_close(tx);
 	tx = open_txflow(t.q);
 	memset(payload, 0, sizeof(payload));
 	assert_int_equal(kbp_template_open(tx, payload, sizeof(payload), &second, &t.err), 0);
-	fake_tx_stalled = false;
+	sim_stall_tx(false);
 	inject(1); /* the device goes on */
 	expect_sent(5, 1, 64);
 	kbp_template_close(second);
@@ -531,15 +531,18 @@ static void a_stalled_device_refuses_and_then_goes_on(void **state)
 	(void)state;
 	open_default(0, 0);
 	tx = open_txflow(t.q);
-	fake_tx_stalled = true;
+	sim_stall_tx(true);
 	have = kbp_tx_reserve(tx, f, 600);
 	for (unsigned i = 0; i < have; i++)
 		fill(&f[i], i, 40);
 	sent = kbp_tx_submit(t.q, f, have);
-	assert_int_equal(sent, 511); /* one less than the ring's size */
+	if (t.s->traits & T_DESC)
+		assert_int_equal(sent, 511); /* one less than the ring's size */
+	else
+		assert_in_range(sent, 1, 511); /* what fits the FIFO */
 	assert_int_equal(kbp_tx_submit(t.q, f + sent, have - sent), 0);
 	assert_true(counter(t.q, "tx_ring_full") > 0);
-	fake_tx_stalled = false;
+	sim_stall_tx(false);
 	for (unsigned tries = 0; sent < have; sent += kbp_tx_submit(t.q, f + sent, have - sent))
 		assert_in_range(tries++, 0, 10);
 	expect_sent(0, have, 40);
@@ -629,17 +632,18 @@ const struct behaviour tx_behaviours[] = {
 	  receiving_loses_no_completion_and_sending_no_frame, 0, FORM_BOTH },
 	{ "a forwarded frame comes home with its completion",
 	  a_forwarded_frame_comes_home_with_its_completion, T_L2, FORM_ARRAY },
-	{ "stamped completions name a time", stamped_completions_name_a_time, T_FAKE, FORM_ARRAY },
+	{ "stamped completions name a time", stamped_completions_name_a_time, T_SIM | T_TS,
+	  FORM_ARRAY },
 	{ "a template is patched and sent many times", a_template_is_patched_and_sent_many_times, 0,
 	  FORM_ARRAY },
-	{ "a template in flight is not touched", a_template_in_flight_is_not_touched, T_FAKE,
+	{ "a template in flight is not touched", a_template_in_flight_is_not_touched, T_SIM,
 	  FORM_ARRAY },
 	{ "a txflow closed with a template in flight leaves its buffer alone",
-	  a_txflow_closed_with_a_template_in_flight_leaves_its_buffer_alone, T_FAKE, FORM_ARRAY },
+	  a_txflow_closed_with_a_template_in_flight_leaves_its_buffer_alone, T_SIM, FORM_ARRAY },
 	{ "received frames may be cancelled instead of sent on",
 	  received_frames_may_be_cancelled_instead_of_sent_on, T_L2, FORM_ARRAY },
 	{ "a stalled device refuses, and then goes on", a_stalled_device_refuses_and_then_goes_on,
-	  T_FAKE, FORM_ARRAY },
+	  T_SIM, FORM_ARRAY },
 	{ "a template larger than a frame is refused", a_template_larger_than_a_frame_is_refused, 0,
 	  FORM_ARRAY },
 	{ "raw frames go out as written", raw_frames_go_out_as_written, T_L2, FORM_ARRAY },

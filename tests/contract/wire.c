@@ -1,42 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* wire.c - the wires: memory below the fakes, and a veth pair with a raw peer on the far end. */
+/* wire.c - the wires: the software NIC's in memory, and a veth pair with a raw peer on the far end. */
+#include <time.h>
 #include <unistd.h>
+
+#include <softnic.h>
 
 #include "../lib/netns.h"
 #include "contract.h"
 
 /* ---------------------------------------------------------------- memory */
 
-static const char *memory_open(unsigned mtu)
+/* The port of the test is closed: nothing else keeps the software NIC from being another. */
+static const char *sim_open(const char *name, unsigned mtu)
 {
-	(void)mtu;
+	char words[32], why[128];
+
+	snprintf(words, sizeof(words), "mtu=%u", mtu ? mtu : 1500);
+	if (softnic_options(name, words, why, sizeof(why)))
+		fail_msg("%s", why);
 	return NULL;
 }
 
-static void memory_mac(uint8_t ours[6], uint8_t peer[6])
+static void sim_mac(const char *name, uint8_t ours[6], uint8_t peer[6])
 {
-	static const uint8_t a[6] = { 2, 0, 0, 0, 0, 1 }, b[6] = { 2, 0, 0, 0, 0, 2 };
+	struct softnic_info info;
 
-	memcpy(ours, a, 6);
-	memcpy(peer, b, 6);
+	assert_int_equal(softnic_info_get(name, &info), 0);
+	memcpy(ours, info.mac, 6);
+	memcpy(peer, info.mac, 6);
+	peer[5] ^= 0x40;
 }
 
-static uint32_t memory_collect(void *buf, uint32_t size, int wait_ms)
+static void sim_inject(const char *name, const void *frame, uint32_t len, bool bad)
 {
-	(void)wait_ms;
-	return fake_collect(buf, size);
+	assert_int_equal(softnic_inject(name, frame, len, bad ? SOFTNIC_BAD_FCS : 0), 0);
 }
 
-const struct wire wire_memory = {
-	.name = "memory",
-	.ifname = "fake0",
-	.open = memory_open,
-	.close = fake_wire_clear,
-	.mac = memory_mac,
-	.inject = fake_inject,
-	.collect = memory_collect,
-	.immediate = true,
-};
+#define SIM_WIRE(id, port, now)                                                      \
+	static const char *id##_open(unsigned mtu)                                   \
+	{                                                                            \
+		return sim_open(port, mtu);                                          \
+	}                                                                            \
+	static void id##_close(void)                                                 \
+	{                                                                            \
+		softnic_wire_clear(port);                                            \
+	}                                                                            \
+	static void id##_mac(uint8_t ours[6], uint8_t peer[6])                       \
+	{                                                                            \
+		sim_mac(port, ours, peer);                                           \
+	}                                                                            \
+	static void id##_inject(const void *frame, uint32_t len, bool bad)           \
+	{                                                                            \
+		sim_inject(port, frame, len, bad);                                   \
+	}                                                                            \
+	static uint32_t id##_collect(void *buf, uint32_t size, int wait_ms)          \
+	{                                                                            \
+		const struct timespec ms = { .tv_nsec = 1000000 };                   \
+		ssize_t n;                                                           \
+                                                                                     \
+		while ((n = softnic_collect(port, buf, size)) <= 0 && wait_ms-- > 0) \
+			nanosleep(&ms, NULL);                                        \
+		return n > 0 ? (uint32_t)n : 0;                                      \
+	}                                                                            \
+	const struct wire id = { #id,	   port,	id##_open,    id##_close,    \
+				 id##_mac, id##_inject, id##_collect, now }
+
+SIM_WIRE(wire_memory, "sim0", true);
+SIM_WIRE(wire_memory_thread, "sim1", false);
 
 /* ---------------------------------------------------------------- veth */
 

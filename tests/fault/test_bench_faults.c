@@ -222,7 +222,7 @@ static void options_that_make_no_sense_are_named(void **state)
 	REFUSED(-EINVAL, "once", o.backends = "socket,socket");
 	REFUSED(-EINVAL, "both ends", o.rx_ifname = "lo");
 	REFUSED(-EINVAL, "namespace", o.rx_netns = "nowhere");
-	REFUSED(-EINVAL, "no-such-profile", o.profile = "no-such-profile");
+	REFUSED(-EINVAL, "no-such-feed", o.feed = "no-such-feed");
 	REFUSED(-E2BIG, "lower the rate", o.rate_pps = 100000000; o.seconds = 100);
 	REFUSED(-EINVAL, "opts.size", o.size = 1);
 }

@@ -36,6 +36,9 @@ static struct kbp_results *bench(const struct kbp_bench_opts *o)
 	return res;
 }
 
+/* What a lab is measured with when nothing is named: socket, af_xdp, ef_vi_sim. */
+#define BACKENDS 3
+
 static const struct kbp_finding *finding(const struct kbp_results *res, const char *code)
 {
 	for (uint32_t i = 0; i < res->n_findings; i++) {
@@ -66,7 +69,7 @@ static void assert_whole(const struct kbp_result_run *r, uint64_t frames)
 	assert_string_equal(r->digest, r->digest_expected);
 }
 
-static void both_backends_deliver_every_byte_in_order_and_alike(void **state)
+static void every_backend_delivers_every_byte_in_order_and_alike(void **state)
 {
 	struct kbp_bench_opts o = small();
 	struct kbp_results *res;
@@ -74,10 +77,11 @@ static void both_backends_deliver_every_byte_in_order_and_alike(void **state)
 	(void)state;
 	o.flows = 3;
 	res = bench(&o);
-	assert_int_equal(res->n_runs, 2);
+	assert_int_equal(res->n_runs, BACKENDS);
 	assert_string_equal(res->run[0].backend, "socket");
 	assert_string_equal(res->run[1].backend, "af_xdp");
-	for (int i = 0; i < 2; i++) {
+	assert_string_equal(res->run[2].backend, "ef_vi_sim");
+	for (int i = 0; i < BACKENDS; i++) {
 		assert_whole(&res->run[i], 2000);
 		assert_string_equal(res->run[i].proof, "proven");
 		assert_true(res->run[i].virtual_device);
@@ -88,6 +92,7 @@ static void both_backends_deliver_every_byte_in_order_and_alike(void **state)
 		assert_true(res->run[i].rx_ring > 0 || i == 0);
 	}
 	assert_string_equal(res->run[0].digest, res->run[1].digest);
+	assert_string_equal(res->run[0].digest, res->run[2].digest);
 	kbp_results_free(res);
 }
 
@@ -97,10 +102,10 @@ static void the_order_of_the_backends_rotates(void **state)
 	struct kbp_results *res = bench(&o);
 
 	(void)state;
-	assert_int_equal(res->run[0].round[0].position, 0);
-	assert_int_equal(res->run[1].round[0].position, 1);
-	assert_int_equal(res->run[0].round[1].position, 1);
-	assert_int_equal(res->run[1].round[1].position, 0);
+	for (uint32_t i = 0; i < BACKENDS; i++) {
+		assert_int_equal(res->run[i].round[0].position, i);
+		assert_int_equal(res->run[(i + 1) % BACKENDS].round[1].position, i);
+	}
 	kbp_results_free(res);
 }
 
@@ -145,12 +150,13 @@ static void an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name(v
 		o.rx_ring = 64;
 		o.rcvbuf_bytes = 65536;
 		res = bench(&o);
-		assert_int_equal(res->n_runs, 2);
-		for (int i = 0; i < 2; i++) {
+		assert_int_equal(res->n_runs, BACKENDS);
+		for (int i = 0; i < BACKENDS; i++) {
 			const struct kbp_result_run *r = &res->run[i];
 
 			assert_true(r->sent > 0);
-			assert_true(r->delivered * 10 <= r->sent);
+			/* the software NIC's wire has a ring of 4096 frames of its own */
+			assert_true(r->delivered <= r->sent / 10 + (i == 2 ? 4096 : 0));
 			assert_int_equal(r->sent, r->delivered + drops(r));
 			assert_int_equal(r->unattributed, 0);
 			assert_int_equal(r->over_attributed, 0);
@@ -323,9 +329,10 @@ static void a_backend_that_cannot_carry_the_frames_is_left_out_with_the_reason(v
 	(void)state;
 	o.capture = path; /* VLAN tags: sockets cannot ask for one */
 	res = bench(&o);
-	assert_int_equal(res->n_runs, 1);
+	assert_int_equal(res->n_runs, BACKENDS - 1);
 	assert_string_equal(res->run[0].backend, "af_xdp");
 	assert_whole(&res->run[0], 2000);
+	assert_whole(&res->run[1], 2000);
 	assert_non_null(finding(res, "unavailable"));
 	assert_string_equal(finding(res, "unavailable")->backend, "socket");
 	kbp_results_free(res);
@@ -343,7 +350,7 @@ static void frames_larger_than_a_buffer_arrive_whole(void **state)
 	res = bench(&o);
 	for (uint32_t i = 0; i < res->n_runs; i++)
 		assert_whole(&res->run[i], 400);
-	assert_int_equal(res->n_runs, 2);
+	assert_int_equal(res->n_runs, BACKENDS);
 	kbp_results_free(res);
 }
 
@@ -544,7 +551,7 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_backends_deliver_every_byte_in_order_and_alike),
+		cmocka_unit_test(every_backend_delivers_every_byte_in_order_and_alike),
 		cmocka_unit_test(the_order_of_the_backends_rotates),
 		cmocka_unit_test(every_mode_that_veth_has_is_achieved_when_asked_for),
 		cmocka_unit_test(an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name),

@@ -165,8 +165,9 @@ static void dq_rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsign
 	q->held -= n;
 }
 
-static void dq_rx_putback(struct kbp_queue *q, unsigned n)
+static void dq_rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
+	(void)f;
 	dq_of(q)->stash_out -= n; /* still there: nothing was stashed since */
 	q->held -= n;
 }

@@ -126,8 +126,9 @@ static void xq_rx_release(struct kbp_queue *q, const struct kbp_frame *f, unsign
 	q->held -= n;
 }
 
-static void xq_rx_putback(struct kbp_queue *q, unsigned n)
+static void xq_rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
+	(void)f;
 	xsk_ring_cons__cancel(&xq_of(q)->rx, n);
 	q->held -= n;
 }

@@ -106,7 +106,7 @@ static inline unsigned shape_array_burst(struct kbp_queue *q, struct shape_app *
 	uint32_t number;
 
 	if (give_back)
-		q->rx_putback(q, give_back);
+		q->rx_putback(q, f + n - give_back, give_back);
 	n -= give_back;
 	for (unsigned i = 0; i < n; i++) {
 		a->parts++;

@@ -90,7 +90,7 @@ static void soup_peek(struct soup *s)
 	if (!s->chains && n && pick(s, 3) == 0) {
 		unsigned back = pick(s, n + 1);
 
-		rig_q()->rx_putback(rig_q(), back);
+		rig_q()->rx_putback(rig_q(), NULL, back);
 		keep = n -= back;
 	}
 	for (unsigned i = 0; i < n; i++)

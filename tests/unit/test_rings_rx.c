@@ -145,7 +145,7 @@ static void frames_put_back_are_received_again_first(void **state)
 	(void)state;
 	kernel_receive(6, false);
 	assert_int_equal(kbp_rx_peek(rig_q(), f, 6), 6);
-	rig_q()->rx_putback(rig_q(), 4);
+	rig_q()->rx_putback(rig_q(), NULL, 4);
 	kbp_rx_release(rig_q(), f, 2);
 	check_owners(NULL, 0, NULL, 0);
 	assert_int_equal(rig->rx_count.frames, 2);

@@ -158,7 +158,7 @@ static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 	return rc;
 }
 
-static int out_dir_take(struct kbp_bench *b, struct kbp_error *err)
+int kbp_bench_out_take(struct kbp_bench *b, struct kbp_error *err)
 {
 	int rc;
 
@@ -177,7 +177,7 @@ static int prepare(struct kbp_bench *b, struct kbp_error *err)
 	int rc = kbp_bench_check(b, err);
 
 	if (!rc)
-		rc = out_dir_take(b, err);
+		rc = kbp_bench_out_take(b, err);
 	if (!rc)
 		rc = wire_up(b, err);
 	if (!rc)

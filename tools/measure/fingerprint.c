@@ -64,9 +64,8 @@ static const char *tristate(enum kbp_tristate t)
 	return t == KBP_YES ? "yes" : t == KBP_NO ? "no" : "unknown";
 }
 
-void kbp_bench_fingerprint(struct kbp_bench *b)
+void kbp_host_fingerprint(struct kbp_results *res, int cpu, const struct kbp_tsc *tsc)
 {
-	struct kbp_results *res = b->res;
 	struct kbp_fact **f = &res->fingerprint;
 	uint32_t *n = &res->n_fingerprint;
 	struct utsname u;
@@ -84,18 +83,25 @@ void kbp_bench_fingerprint(struct kbp_bench *b)
 	file_fact(res, "cpus_online", "/sys/devices/system/cpu/online", false);
 	file_fact(res, "cpus_isolated", "/sys/devices/system/cpu/isolated", false);
 	file_fact(res, "smt", "/sys/devices/system/cpu/smt/control", false);
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor",
-		 b->cpu_rx);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu);
 	file_fact(res, "governor", path, false);
 	file_fact(res, "idle_driver", "/sys/devices/system/cpu/cpuidle/current_driver", false);
 	file_fact(res, "clocksource",
 		  "/sys/devices/system/clocksource/clocksource0/current_clocksource", false);
 	file_fact(res, "sched_rt_runtime_us", "/proc/sys/kernel/sched_rt_runtime_us", true);
-	kbp_fact_literal(f, n, "tsc_hz", "%llu", (unsigned long long)b->tsc.hz);
-	kbp_fact_literal(f, n, "tsc_error_ppm", "%.4f", b->tsc.hz_error_ppm);
-	kbp_fact_literal(f, n, "tsc_quantum_ns", "%.3f", b->tsc.quantum_ns);
-	kbp_fact_text(f, n, "tsc_constant", "%s", tristate(b->tsc.constant));
-	kbp_fact_text(f, n, "tsc_nonstop", "%s", tristate(b->tsc.nonstop));
+	kbp_fact_literal(f, n, "tsc_hz", "%llu", (unsigned long long)tsc->hz);
+	kbp_fact_literal(f, n, "tsc_error_ppm", "%.4f", tsc->hz_error_ppm);
+	kbp_fact_literal(f, n, "tsc_quantum_ns", "%.3f", tsc->quantum_ns);
+	kbp_fact_text(f, n, "tsc_constant", "%s", tristate(tsc->constant));
+	kbp_fact_text(f, n, "tsc_nonstop", "%s", tristate(tsc->nonstop));
+}
+
+void kbp_bench_fingerprint(struct kbp_bench *b)
+{
+	struct kbp_fact **f = &b->res->fingerprint;
+	uint32_t *n = &b->res->n_fingerprint;
+
+	kbp_host_fingerprint(b->res, b->cpu_rx, &b->tsc);
 	kbp_fact_literal(f, n, "tsc_offset_ns", "%.3f",
 			 (double)b->skew.ticks * 1e9 / (double)b->tsc.hz);
 	kbp_fact_literal(f, n, "tsc_offset_bound_ns", "%.3f",
@@ -158,8 +164,7 @@ void kbp_bench_setup(struct kbp_bench *b)
 	if (o->capture)
 		kbp_fact_text(f, n, "capture", "%s", o->capture);
 	else
-		kbp_fact_text(f, n, "profile", "%s",
-			      o->profile ? o->profile : kbp_generator_profile(0)->name);
+		kbp_fact_text(f, n, "feed", "%s", o->feed ? o->feed : kbp_generator_profile(0)->name);
 	kbp_fact_text(f, n, "timing", "%s", timing[o->timing]);
 	kbp_fact_literal(f, n, "rate_pps", "%llu", (unsigned long long)o->rate_pps);
 	kbp_fact_literal(f, n, "actual_pps", "%.9g", actual_rate(b->whole));

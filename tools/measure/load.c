@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +306,96 @@ static void read_runs(struct place *p, json_t *root, struct kbp_results *res)
 	p->at[0] = '\0';
 }
 
+/* ---------------------------------------------------------------- profile */
+
+static double read_real(struct place *p, json_t *o, const char *name)
+{
+	json_t *m = json_object_get(o, name);
+
+	if (!json_is_number(m) || json_number_value(m) < 0)
+		complain(p, name, m ? "is no number from 0" : "is missing");
+	return json_is_number(m) ? json_number_value(m) : 0;
+}
+
+static void read_cost(struct place *p, json_t *row, const char *name, struct kbp_profile_cost *c)
+{
+	json_t *o = member_of(p, row, name, JSON_OBJECT, "is no object");
+	size_t end = strlen(p->at);
+
+	if (!o)
+		return;
+	snprintf(p->at + end, sizeof(p->at) - end, ".%s", name);
+	c->min = read_real(p, o, "min");
+	c->p50 = read_real(p, o, "p50");
+	c->p99 = read_real(p, o, "p99");
+	c->gap = read_real(p, o, "gap");
+	/* each was rounded to nine digits when it was written */
+	if (!p->bad && (c->min > c->p50 || c->p50 > c->p99 ||
+			fabs(c->p99 - c->p50 - c->gap) > 1e-6 * (1 + c->p99)))
+		complain(p, "min, p50, p99, gap", "contradict each other");
+	p->at[end] = '\0';
+}
+
+static void read_published(struct place *p, json_t *row, struct kbp_published *to)
+{
+	size_t end = strlen(p->at);
+	json_t *o;
+
+	if (json_is_null(json_object_get(row, "published")))
+		return;
+	o = member_of(p, row, "published", JSON_OBJECT, "is neither an object nor null");
+	if (!o)
+		return;
+	snprintf(p->at + end, sizeof(p->at) - end, ".published");
+	to->low_ns = read_real(p, o, "low_ns");
+	to->high_ns = read_real(p, o, "high_ns");
+	read_text(p, o, "device", to->device, sizeof(to->device));
+	read_text(p, o, "source", to->source, sizeof(to->source));
+	p->at[end] = '\0';
+}
+
+static void read_row(struct place *p, json_t *o, struct kbp_profile_op *r)
+{
+	read_text(p, o, "backend", r->backend, sizeof(r->backend));
+	r->emulated = read_bool(p, o, "emulated");
+	read_text(p, o, "op", r->op, sizeof(r->op));
+	read_text(p, o, "form", r->form, sizeof(r->form));
+	r->batch = read_u32(p, o, "batch");
+	if (!p->bad && !r->batch)
+		complain(p, "batch", "is 0");
+	r->samples = read_u64(p, o, "samples", COUNT_MAX);
+	r->timer_ns = read_real(p, o, "timer_ns");
+	read_cost(p, o, "ns", &r->ns);
+	read_cost(p, o, "cycles", &r->cycles);
+	read_published(p, o, &r->published);
+	read_text(p, o, "note", r->note, sizeof(r->note));
+}
+
+/* Only of results of a profile. */
+static void read_profile(struct place *p, json_t *root, struct kbp_results *res)
+{
+	json_t *a, *o;
+	size_t i;
+
+	if (!json_object_get(root, "profile"))
+		return;
+	a = member_of(p, root, "profile", JSON_ARRAY, "is no array");
+	if (!a)
+		return;
+	res->profile = calloc(json_array_size(a) + 1, sizeof(*res->profile));
+	if (!res->profile) {
+		complain(p, "profile", "does not fit into memory");
+		return;
+	}
+	json_array_foreach(a, i, o) {
+		snprintf(p->at, sizeof(p->at), "profile[%zu]", i);
+		read_row(p, o, &res->profile[res->n_profile++]);
+	}
+	p->at[0] = '\0';
+}
+
+/* ---------------------------------------------------------------- the rest, and all of it */
+
 static void read_findings(struct place *p, json_t *root, struct kbp_results *res)
 {
 	json_t *a = member_of(p, root, "findings", JSON_ARRAY, "is no array"), *o;
@@ -382,6 +473,7 @@ int kbp_results_load(const char *path, struct kbp_results **out, struct kbp_erro
 	read_facts(&p, root, "fingerprint", &res->fingerprint, &res->n_fingerprint);
 	read_facts(&p, root, "setup", &res->setup, &res->n_setup);
 	read_runs(&p, root, res);
+	read_profile(&p, root, res);
 	read_findings(&p, root, res);
 	json_decref(root);
 	if (p.bad) {

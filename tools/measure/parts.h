@@ -5,6 +5,9 @@
 #ifndef KBP_MEASURE_PARTS_H
 #define KBP_MEASURE_PARTS_H
 
+#include <sched.h>
+#include <sys/types.h>
+
 #include <kbypass/lab.h>
 #include <kbypass/measure.h>
 
@@ -73,6 +76,24 @@ int kbp_samples_write(const char *dir, const char *samples_file, const uint32_t 
 		      struct kbp_error *err);
 /* Writes results.json, and puts it and the samples in the place of earlier ones. */
 int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err);
+
+/* ---------------------------------------------------------------- child.c */
+
+/* A process of ours; it dies with us. */
+struct kbp_child {
+	const char *what;
+	pid_t pid; /* 0: not started, or gone and accounted for */
+	int fd;	   /* pidfd */
+};
+
+/* Runs body(arg) in a forked process, which ends with what that returns. */
+int kbp_child_start(struct kbp_child *c, const char *what, int (*body)(void *arg), void *arg,
+		    struct kbp_error *err);
+void kbp_child_kill(struct kbp_child *c);
+/* Collects a child that has ended. -EIO when it ended otherwise than by its own doing. */
+int kbp_child_look(struct kbp_child *c, struct kbp_error *err);
+/* Sleeps until one of the children ends, at most `ms`. Either may be NULL. */
+void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int ms);
 
 /* ---------------------------------------------------------------- the bench, as it runs */
 
@@ -165,6 +186,11 @@ struct kbp_bench {
 
 /* plan.c: what to do, on which CPUs, with which frames */
 int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err);
+/* The names in b->o.backends, each of which must be there. */
+int kbp_bench_backends(struct kbp_bench *b, struct kbp_error *err);
+/* The CPU that is taken when none is named, other than `taken`; -1: there is none. */
+int kbp_cpu_pick(const cpu_set_t *set, int taken);
+int kbp_cpu_check(const cpu_set_t *set, int cpu, const char *who, struct kbp_error *err);
 int kbp_bench_schedule(struct kbp_bench *b, struct kbp_error *err);
 int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint64_t first,
 		   uint64_t n);
@@ -200,8 +226,56 @@ void kbp_bench_host_findings(struct kbp_bench *b);
 void kbp_bench_round_findings(struct kbp_bench *b, const struct kbp_result_run *run);
 void kbp_bench_run_findings(struct kbp_bench *b, const struct kbp_result_run *run, int send_errno);
 
+/* bench.c: b->o.out_dir is ours until b->out_fd is closed. */
+int kbp_bench_out_take(struct kbp_bench *b, struct kbp_error *err);
+
 /* fingerprint.c */
+/* What concerns the host alone; `cpu` is the one measured on. */
+void kbp_host_fingerprint(struct kbp_results *res, int cpu, const struct kbp_tsc *tsc);
 void kbp_bench_fingerprint(struct kbp_bench *b);
 void kbp_bench_setup(struct kbp_bench *b);
+
+/* ---------------------------------------------------------------- profile */
+
+#define KBP_PROFILE_ROWS 16u	/* of one backend */
+#define KBP_PROFILE_QUANTA 20u	/* a sample takes so many at least: 5 % is the clock's */
+#define KBP_PROFILE_BATCH 4096u /* operations in a sample, at the most */
+#define KBP_PROFILE_WARMUP 500u /* samples left out */
+#define KBP_PROFILE_PAYLOAD 18u /* bytes: a frame of 60, the shortest */
+
+/* What the measuring process and its parent share. */
+struct kbp_profile_shared {
+	uint32_t stage;	    /* enum kbp_stage, as in struct kbp_round_shared */
+	uint32_t row, done; /* rows measured; samples of the next one */
+	char doing[32];	    /* operation and form of that one, for the eye alone */
+	struct kbp_error error;
+	bool locked, fifo;
+	struct kbp_profile_op timer; /* what timing costs: two readings of the clock */
+	struct kbp_profile_op op[KBP_PROFILE_ROWS];
+	char inline_note[160],
+		stamps_note[160]; /* why there is no inline form, or no stamps; else "" */
+};
+
+/* One backend to be measured, in a process of its own. */
+struct kbp_profile_work {
+	const char *backend, *rx_ifname, *tx_ifname;
+	const char *rx_words, *tx_words; /* kbp_port_opts.args */
+	uint32_t samples, rx_ring;
+	int cpu;
+	bool fifo;
+	struct kbp_tsc tsc;
+	struct kbp_profile_shared *sh;
+};
+
+/* profile_run.c: the body of the measuring process; arg is a struct kbp_profile_work. */
+int kbp_profile_child(void *arg);
+
+/* profile_stat.c: so many operations of `op_ticks` make a sample that is long enough; more than
+ * `at_once` in whole multiples of it. */
+uint32_t kbp_profile_batch(double op_ticks, uint32_t quantum_ticks, uint32_t at_once);
+/* From samples of row->batch operations each, in ticks: row->samples, ns, cycles. Sorts them. */
+void kbp_profile_figures(uint32_t *ticks, size_t n, uint64_t hz, struct kbp_profile_op *row);
+/* A batch is timed in pieces of at most `at_once` operations, each of which costs `timer_ns`. */
+double kbp_profile_timer_share(double timer_ns, uint32_t batch, uint32_t at_once);
 
 #endif

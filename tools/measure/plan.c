@@ -17,8 +17,9 @@
 #define SECONDS_MAX 86400.0
 #define GROUP_PORT 31001u /* MoldUDP64 feeds use such ports */
 
-/* Built into libkbypass. Modules are measured when they are named. */
+/* What is measured when nothing is named: what is built into libkbypass, and the modules that are there. */
 static const char *const built_in[] = { "socket", "af_xdp" };
+static const char *const modules[] = { "ef_vi", "ef_vi_sim" };
 
 /* One name of the list, blanks around it allowed. */
 static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct kbp_error *err)
@@ -45,27 +46,34 @@ static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct 
 	return 0;
 }
 
-static int backends_read(struct kbp_bench *b, struct kbp_error *err)
+/* Is there a module of that name? Asked in a child, because a module stays loaded. No interface can be
+ * called "/": a backend that is there says so. */
+static bool module_there(const char *name)
 {
-	const char *at = b->o.backends;
+	pid_t pid = fork();
+	int status = 1;
 
-	if (!at) {
-		for (size_t i = 0; i < KBP_ARRAY_SIZE(built_in); i++)
-			strcpy(b->backend[b->n_backends++], built_in[i]);
-		return 0;
+	if (!pid) {
+		struct kbp_port *port;
+		int rc = kbp_port_open(name, "/", NULL, &port, NULL);
+
+		_exit(rc == -ENOENT || rc == -ENOEXEC);
 	}
-	for (;;) {
-		size_t len = strcspn(at, ",");
-		int rc = backend_read(b, at, len, err);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && status == 0;
+}
 
-		if (rc)
-			return rc;
-		at += len;
-		if (!*at++)
-			return 0;
-		if (b->n_backends == KBP_BENCH_BACKENDS_MAX)
-			return kbp_fail(err, -EINVAL, "read the list of backends",
-					"at most %u can be compared", KBP_BENCH_BACKENDS_MAX);
+static void backends_default(struct kbp_bench *b)
+{
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(built_in); i++)
+		strcpy(b->backend[b->n_backends++], built_in[i]);
+	for (size_t i = 0; i < KBP_ARRAY_SIZE(modules); i++) {
+		/* a lab's devices are nobody's adapter */
+		if (!strcmp(modules[i], "ef_vi") && !b->o.rx_ifname)
+			continue;
+		if (module_there(modules[i]))
+			strcpy(b->backend[b->n_backends++], modules[i]);
 	}
 }
 
@@ -101,8 +109,31 @@ static int backends_check(const struct kbp_bench *b, struct kbp_error *err)
 	return rc;
 }
 
+int kbp_bench_backends(struct kbp_bench *b, struct kbp_error *err)
+{
+	const char *at = b->o.backends;
+
+	if (!at) {
+		backends_default(b);
+		return 0;
+	}
+	for (;;) {
+		size_t len = strcspn(at, ",");
+		int rc = backend_read(b, at, len, err);
+
+		if (rc)
+			return rc;
+		at += len;
+		if (!*at++)
+			return backends_check(b, err);
+		if (b->n_backends == KBP_BENCH_BACKENDS_MAX)
+			return kbp_fail(err, -EINVAL, "read the list of backends",
+					"at most %u can be compared", KBP_BENCH_BACKENDS_MAX);
+	}
+}
+
 /* The highest CPU of `set` but `taken`; -1: none. Low CPUs tend to have the interrupts. */
-static int cpu_pick(const cpu_set_t *set, int taken)
+int kbp_cpu_pick(const cpu_set_t *set, int taken)
 {
 	for (int c = CPU_SETSIZE - 1; c >= 0; c--) {
 		if (CPU_ISSET((size_t)c, set) && c != taken)
@@ -111,7 +142,7 @@ static int cpu_pick(const cpu_set_t *set, int taken)
 	return -1;
 }
 
-static int cpu_check(const cpu_set_t *set, int cpu, const char *who, struct kbp_error *err)
+int kbp_cpu_check(const cpu_set_t *set, int cpu, const char *who, struct kbp_error *err)
 {
 	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_ISSET((size_t)cpu, set))
 		return 0;
@@ -136,12 +167,12 @@ static int cpus_choose(struct kbp_bench *b, struct kbp_error *err)
 	b->cpu_rx = b->o.cpu_rx - 1;
 	b->cpu_tx = b->o.cpu_tx - 1;
 	if (b->cpu_rx < 0)
-		b->cpu_rx = cpu_pick(&set, b->cpu_tx);
+		b->cpu_rx = kbp_cpu_pick(&set, b->cpu_tx);
 	if (b->cpu_tx < 0)
-		b->cpu_tx = cpu_pick(&set, b->cpu_rx);
-	rc = cpu_check(&set, b->cpu_rx, "receiver", err);
+		b->cpu_tx = kbp_cpu_pick(&set, b->cpu_rx);
+	rc = kbp_cpu_check(&set, b->cpu_rx, "receiver", err);
 	if (!rc)
-		rc = cpu_check(&set, b->cpu_tx, "sender", err);
+		rc = kbp_cpu_check(&set, b->cpu_tx, "sender", err);
 	if (!rc && b->cpu_rx == b->cpu_tx)
 		rc = kbp_failf(err, -EINVAL, "both spin: give them two different CPUs",
 			       "put sender and receiver on CPU %d", b->cpu_rx);
@@ -178,10 +209,10 @@ static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
 		return kbp_fail(err, -EINVAL, "read the options",
 				"a ring of %u descriptors: give a power of two, like 1024 or 2048",
 				o->rx_ring);
-	if (o->capture && (o->profile || o->frame_bytes || o->flows))
+	if (o->capture && (o->feed || o->frame_bytes || o->flows))
 		return kbp_fail(
 			err, -EINVAL, "read the options",
-			"a capture brings its own frames: profile, size and flows are the generator's");
+			"a capture brings its own frames: feed, size and flows are the generator's");
 	o->seconds = o->seconds > 0 ? o->seconds : 5;
 	o->rounds = o->rounds ? o->rounds : 5;
 	o->rx_burst = o->rx_burst ? o->rx_burst : 32;
@@ -203,9 +234,7 @@ int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err)
 	int rc = numbers_check(b, err);
 
 	if (!rc)
-		rc = backends_read(b, err);
-	if (!rc && b->o.backends)
-		rc = backends_check(b, err);
+		rc = kbp_bench_backends(b, err);
 	if (!rc)
 		rc = cpus_choose(b, err);
 	return rc;
@@ -229,7 +258,7 @@ static int generate(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_
 {
 	struct kbp_generator_opts g = { .size = sizeof(g) };
 
-	g.profile = b->o.profile;
+	g.profile = b->o.feed;
 	g.frame_bytes = b->o.frame_bytes;
 	g.n_flows = b->o.flows;
 	g.seed = b->o.seed;

@@ -208,6 +208,7 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 	po.mode = b->o.mode;
 	po.flags = b->o.strict ? KBP_PORT_STRICT : 0;
 	po.label = "bench";
+	po.args = strncmp(backend, "ef_vi", 5) ? NULL : b->o.ef_vi_words;
 	rc = kbp_port_open(backend, b->net.host[KBP_LAB_RX].ifname, &po, &r->port, err);
 	if (rc)
 		return rc;

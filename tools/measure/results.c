@@ -161,6 +161,62 @@ static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 	return o;
 }
 
+static json_t *cost_json(const struct kbp_profile_cost *c, bool *bad)
+{
+	json_t *o = json_object();
+
+	put(o, "p50", json_real(c->p50), bad);
+	put(o, "p99", json_real(c->p99), bad);
+	put(o, "gap", json_real(c->gap), bad);
+	put(o, "min", json_real(c->min), bad);
+	return o;
+}
+
+static json_t *published_json(const struct kbp_published *p, bool *bad)
+{
+	json_t *o;
+
+	if (!(p->high_ns > 0))
+		return json_null();
+	o = json_object();
+	put(o, "low_ns", json_real(p->low_ns), bad);
+	put(o, "high_ns", json_real(p->high_ns), bad);
+	put_text(o, "device", p->device, bad);
+	put_text(o, "source", p->source, bad);
+	return o;
+}
+
+static json_t *profile_json(const struct kbp_profile_op *r, bool *bad)
+{
+	json_t *o = json_object();
+
+	put_text(o, "backend", r->backend, bad);
+	put(o, "emulated", json_boolean(r->emulated), bad);
+	put_text(o, "op", r->op, bad);
+	put_text(o, "form", r->form, bad);
+	put_count(o, "batch", r->batch, bad);
+	put_count(o, "samples", r->samples, bad);
+	put(o, "timer_ns", json_real(r->timer_ns), bad);
+	put(o, "ns", cost_json(&r->ns, bad), bad);
+	put(o, "cycles", cost_json(&r->cycles, bad), bad);
+	put(o, "published", published_json(&r->published, bad), bad);
+	put_text(o, "note", r->note, bad);
+	return o;
+}
+
+/* Results of a bench have no such member. */
+static void put_profile(json_t *root, const struct kbp_results *res, bool *bad)
+{
+	json_t *a;
+
+	if (!res->n_profile)
+		return;
+	a = json_array();
+	for (uint32_t i = 0; i < res->n_profile; i++)
+		*bad |= json_array_append_new(a, profile_json(&res->profile[i], bad)) != 0;
+	put(root, "profile", a, bad);
+}
+
 static json_t *finding_json(const struct kbp_finding *f, bool *bad)
 {
 	json_t *o = json_object();
@@ -184,6 +240,7 @@ char *kbp_results_json(const struct kbp_results *res)
 	for (uint32_t i = 0; i < res->n_runs; i++)
 		bad |= json_array_append_new(runs, run_json(&res->run[i], &bad)) != 0;
 	put(root, "runs", runs, &bad);
+	put_profile(root, res, &bad);
 	for (uint32_t i = 0; i < res->n_findings; i++)
 		bad |= json_array_append_new(findings, finding_json(&res->finding[i], &bad)) != 0;
 	put(root, "findings", findings, &bad);
@@ -201,6 +258,7 @@ void kbp_results_free(struct kbp_results *res)
 	for (uint32_t i = 0; i < res->n_runs; i++)
 		free(res->run[i].round);
 	free(res->run);
+	free(res->profile);
 	free(res->fingerprint);
 	free(res->setup);
 	free(res->finding);

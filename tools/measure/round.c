@@ -3,18 +3,12 @@
  * round.c - one backend, one round: a fresh receiving process, then a sending one, and we look
  * after both.
  *
- * The children die with this process (PR_SET_PDEATHSIG), however it ends. While frames are on the
- * way it sleeps.
+ * While frames are on the way this process sleeps.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,12 +19,6 @@
 #define SPARE_MS \
 	60000 /* beyond the planned time of sending and the receiver's own bound for draining */
 #define FIFO_PRIORITY 10
-
-struct child {
-	const char *what;
-	pid_t pid; /* 0: not started, or gone and accounted for */
-	int fd;	   /* pidfd */
-};
 
 static int64_t now_ms(void)
 {
@@ -88,110 +76,35 @@ static int send_all(struct kbp_bench *b, struct kbp_error *err)
 	return rc;
 }
 
-static int send_child(struct kbp_bench *b)
+static int send_child(void *arg)
 {
+	struct kbp_bench *b = arg;
 	int rc = send_all(b, &b->sh->tx_error);
 
 	__atomic_store_n(&b->sh->tx_stage, rc ? KBP_STAGE_FAILED : KBP_STAGE_DONE, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* ---------------------------------------------------------------- children */
-
-static int child_start(struct child *c, const char *what, struct kbp_bench *b,
-		       const char *receive_with, struct kbp_error *err)
-{
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid < 0)
-		return kbp_failf(err, -errno, strerror(errno), "start the %s", what);
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);	 /* it died before we could ask to be told */
-		signal(SIGINT, SIG_IGN); /* a key press reaches the whole group: the parent
-					  * decides */
-		signal(SIGTERM, SIG_DFL);
-		_exit(receive_with ? kbp_bench_receive(b, receive_with) : send_child(b));
-	}
-	c->what = what;
-	c->pid = pid;
-	c->fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return 0;
-}
-
-static void child_forget(struct child *c)
-{
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
-	c->pid = 0;
-}
-
-static void child_kill(struct child *c)
-{
-	if (!c->pid)
-		return;
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
-	child_forget(c);
-}
-
-/* Collects a child that has ended. -EIO when it ended otherwise than by its own doing. */
-static int child_look(struct child *c, struct kbp_error *err)
-{
-	int status;
-	pid_t got;
-
-	if (!c->pid)
-		return 0;
-	got = waitpid(c->pid, &status, WNOHANG);
-	if (!got)
-		return 0;
-	child_forget(c);
-	if (got > 0 && WIFSIGNALED(status))
-		return kbp_failf(
-			err, -EIO,
-			WTERMSIG(status) == SIGKILL ?
-				"somebody killed it, perhaps the kernel for lack of memory: see the kernel log" :
-				"this is a bug: please report it with the command line",
-			"run the %s: it ended by signal %d (%s)", c->what, WTERMSIG(status),
-			strsignal(WTERMSIG(status)));
-	if (got < 0)
-		return kbp_failf(err, -EIO,
-				 "its end went unseen: SIGCHLD must not be ignored while a bench runs",
-				 "run the %s", c->what);
-	if (WEXITSTATUS(status))
-		return kbp_failf(
-			err, -EIO,
-			"its last words are above; this is a bug: please report it with the command line",
-			"run the %s: it ended with status %d", c->what, WEXITSTATUS(status));
-	return 0;
-}
-
-/* Sleeps until one of the children ends, at most `ms`. */
-static void children_wait(const struct child *rx, const struct child *tx, int ms)
-{
-	struct pollfd fds[2] = { { .fd = rx->pid ? rx->fd : -1, .events = POLLIN },
-				 { .fd = tx->pid ? tx->fd : -1, .events = POLLIN } };
-
-	poll(fds, 2, ms);
-}
-
 /* ---------------------------------------------------------------- the round */
+
+static int receive_child(void *arg)
+{
+	struct kbp_bench *b = arg;
+
+	return kbp_bench_receive(b, b->at.backend);
+}
 
 static uint32_t stage(const uint32_t *s)
 {
 	return __atomic_load_n(s, __ATOMIC_ACQUIRE);
 }
 
-static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *err)
+static int wait_ready(struct kbp_bench *b, struct kbp_child *rx, struct kbp_error *err)
 {
-	const struct child none = { .fd = -1 };
 	int64_t until = now_ms() + OPEN_MS, tell = 0;
 
 	while (stage(&b->sh->rx_stage) == KBP_STAGE_OPENING) {
-		int rc = child_look(rx, err);
+		int rc = kbp_child_look(rx, err);
 
 		if (rc)
 			return rc;
@@ -209,7 +122,7 @@ static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *e
 				return rc;
 			tell = now_ms() + TELL_MS;
 		}
-		children_wait(rx, &none, 2);
+		kbp_children_wait(rx, NULL, 2);
 	}
 	if (stage(&b->sh->rx_stage) == KBP_STAGE_READY)
 		return 0;
@@ -218,7 +131,8 @@ static int wait_ready(struct kbp_bench *b, struct child *rx, struct kbp_error *e
 	return b->sh->rx_error.code;
 }
 
-static int wait_end(struct kbp_bench *b, struct child *rx, struct child *tx, struct kbp_error *err)
+static int wait_end(struct kbp_bench *b, struct kbp_child *rx, struct kbp_child *tx,
+		    struct kbp_error *err)
 {
 	int64_t sending_ms = (int64_t)(b->slice.frames[b->slice.s.n_total - 1].at_ns / 1000000);
 	int64_t until = now_ms() + sending_ms + SPARE_MS;
@@ -227,10 +141,10 @@ static int wait_end(struct kbp_bench *b, struct child *rx, struct child *tx, str
 		const char *doing = stage(&b->sh->tx_stage) < KBP_STAGE_DONE ? "sending" : "draining";
 		int rc;
 
-		children_wait(rx, tx, TELL_MS);
-		rc = child_look(rx, err);
+		kbp_children_wait(rx, tx, TELL_MS);
+		rc = kbp_child_look(rx, err);
 		if (!rc)
-			rc = child_look(tx, err);
+			rc = kbp_child_look(tx, err);
 		if (rc)
 			return rc;
 		if (!rx->pid) /* nobody receives any more */
@@ -264,24 +178,24 @@ static int outcome(const struct kbp_bench *b, struct kbp_error *err)
 
 int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err)
 {
-	struct child rx = { .fd = -1 }, tx = { .fd = -1 };
+	struct kbp_child rx = { .fd = -1 }, tx = { .fd = -1 };
 	int rc;
 
 	memset(b->sh, 0, sizeof(*b->sh));
 	memset(b->sent_ticks, 0, b->slice.s.n_total * sizeof(*b->sent_ticks));
 	b->at.backend = b->backend[backend];
 	b->at.total = b->slice.s.n_total;
-	rc = child_start(&rx, "receiver", b, b->backend[backend], err);
+	rc = kbp_child_start(&rx, "receiver", receive_child, b, err);
 	if (!rc)
 		rc = wait_ready(b, &rx, err);
 	if (!rc)
-		rc = child_start(&tx, "sender", b, NULL, err);
+		rc = kbp_child_start(&tx, "sender", send_child, b, err);
 	if (!rc)
 		rc = wait_end(b, &rx, &tx, err);
 	if (!rc)
 		rc = outcome(b, err);
-	child_kill(&rx);
-	child_kill(&tx);
+	kbp_child_kill(&rx);
+	kbp_child_kill(&tx);
 	b->at.backend = "";
 	return rc;
 }

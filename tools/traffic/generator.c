@@ -172,7 +172,7 @@ static int opts_check(const struct kbp_generator_opts *o, const struct kbp_timin
 			g->shape = &profiles[i];
 	if (!g->shape)
 		return kbp_fail(err, -EINVAL, step,
-				"no profile is called \"%s\": take itch, cme, edgx, pitch or line70",
+				"no feed is called \"%s\": take itch, cme, edgx, pitch or line70",
 				name);
 	if (o->flow.dst.family != AF_INET && o->flow.dst.family != AF_INET6)
 		return kbp_fail(err, -EINVAL, step, "there is no destination address: set flow.dst");

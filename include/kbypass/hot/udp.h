@@ -26,7 +26,7 @@ struct kbp_txflow {
 	uint32_t room;	     /* largest payload */
 	uint8_t hdr_len;     /* 0: raw frames */
 	uint8_t ipv6;
-	uint16_t index;	  /* the backend's */
+	uint16_t tx_mode; /* enum kbp_tx_mode: how kbp_tx_each sends; NONE: in the only way, or in array form */
 	uint32_t ip_sum;  /* folded sum of the IPv4 header, length and checksum zero */
 	uint32_t udp_sum; /* folded sum of pseudo header and UDP ports, lengths zero */
 	void *priv;	  /* the backend's */
