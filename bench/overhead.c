@@ -7,6 +7,9 @@
  * under the name "compiler/backend/direction/form/burst/frames"; bench/overhead.py reads the dumps.
  * Without valgrind it runs and checks that all frames were handled, and measures nothing.
  */
+/* what every program has: the socket and af_xdp halves */
+#undef KBP_HOT_EF_VI_SIM
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +19,7 @@
 
 #include <kbypass/hot.h>
 
-#include "overhead.h"
+#include "overhead_forms.h"
 #include "raw_sock.h"
 #include "raw_xsk.h"
 
@@ -29,7 +32,6 @@
 #endif
 
 #define FRAMES 16384u /* a multiple of every burst and of TX_BUFFERS */
-#define BURST_MAX 32u
 
 struct bench {
 	struct plain_rings rings;
@@ -46,108 +48,47 @@ struct bench {
 	uint64_t free[2 * TX_BUFFERS], returned[RING];
 };
 
-typedef void (*form_fn)(struct bench *b, unsigned burst, unsigned bursts);
-
-/* ---------------------------------------------------------------- the work of the handlers */
-
-KBP_INLINE void look(struct seen *s, const uint8_t *data, uint32_t len)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	s->words += word;
-	s->bytes += len;
-}
-
-KBP_INLINE uint32_t write_payload(struct seen *s, uint8_t *payload)
-{
-	memcpy(payload, &s->words, sizeof(s->words));
-	s->words++;
-	s->bytes += s->payload;
-	return s->payload;
-}
-
-KBP_INLINE void raw_look(const uint8_t *data, uint32_t len, void *arg)
-{
-	look(arg, data, len);
-}
-
-KBP_INLINE uint32_t raw_write(uint8_t *payload, void *arg)
-{
-	return write_payload(arg, payload);
-}
-
-KBP_INLINE unsigned each_look(struct kbp_rx rx, struct kbp_frame f, void *arg)
-{
-	(void)rx;
-	look(arg, f.data, f.len);
-	return KBP_DONE;
-}
-
-KBP_INLINE uint32_t each_write(struct kbp_tx tx, struct kbp_frame f, void *arg)
-{
-	(void)tx;
-	return write_payload(arg, f.data);
-}
-
-KBP_INLINE void array_receive(struct kbp_queue *q, unsigned burst, struct seen *s)
-{
-	struct kbp_frame f[BURST_MAX];
-	unsigned n = kbp_rx_peek(q, f, burst);
-
-	for (unsigned i = 0; i < n; i++)
-		look(s, f[i].data, f[i].len);
-	kbp_rx_release(q, f, n);
-}
-
-KBP_INLINE void array_send(struct kbp_txflow *t, struct kbp_queue *q, unsigned burst, struct seen *s)
-{
-	struct kbp_frame f[BURST_MAX];
-	unsigned n = kbp_tx_reserve(t, f, burst);
-
-	for (unsigned i = 0; i < n; i++)
-		f[i].len = write_payload(s, f[i].data);
-	kbp_tx_submit(q, f, n);
-}
-
 /* ---------------------------------------------------------------- the forms */
 
-#define FORM(name, kernel, form)                                                                     \
-	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                                            \
-		struct seen *s = &b->seen;                                                           \
-                                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                                              \
-			kernel;                                                                      \
-			form;                                                                        \
-		}                                                                                    \
+#define FORM(name, kernel, form)                                                                 \
+	static __attribute__((noinline)) void name(void *bench, unsigned burst, unsigned bursts) \
+	{                                                                                        \
+		struct bench *b = bench;                                                         \
+		struct seen *s = &b->seen;                                                       \
+                                                                                                 \
+		for (unsigned i = 0; i < bursts; i++) {                                          \
+			kernel;                                                                  \
+			form;                                                                    \
+		}                                                                                \
 	}
 
 /* A handle made once, outside the loop, as a program does. */
-#define FORM_RX(name, kernel, queue, make)                                                           \
-	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                                            \
-		struct kbp_queue *q = queue;                                                         \
-		struct kbp_rx rx = make;                                                             \
-		struct seen *s = &b->seen;                                                           \
-                                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                                              \
-			kernel;                                                                      \
-			kbp_rx_each(rx, burst, each_look, s);                                        \
-		}                                                                                    \
+#define FORM_RX(name, kernel, queue, make)                                                       \
+	static __attribute__((noinline)) void name(void *bench, unsigned burst, unsigned bursts) \
+	{                                                                                        \
+		struct bench *b = bench;                                                         \
+		struct kbp_queue *q = queue;                                                     \
+		struct kbp_rx rx = make;                                                         \
+		struct seen *s = &b->seen;                                                       \
+                                                                                                 \
+		for (unsigned i = 0; i < bursts; i++) {                                          \
+			kernel;                                                                  \
+			kbp_rx_each(rx, burst, each_look, s);                                    \
+		}                                                                                \
 	}
 
-#define FORM_TX(name, kernel, flow, make)                                                            \
-	static __attribute__((noinline)) void name(struct bench *b, unsigned burst, unsigned bursts) \
-	{                                                                                            \
-		struct kbp_txflow *t = flow;                                                         \
-		struct kbp_tx tx = make;                                                             \
-		struct seen *s = &b->seen;                                                           \
-                                                                                                     \
-		for (unsigned i = 0; i < bursts; i++) {                                              \
-			kbp_tx_each(tx, burst, each_write, s);                                       \
-			kernel;                                                                      \
-		}                                                                                    \
+#define FORM_TX(name, kernel, flow, make)                                                        \
+	static __attribute__((noinline)) void name(void *bench, unsigned burst, unsigned bursts) \
+	{                                                                                        \
+		struct bench *b = bench;                                                         \
+		struct kbp_txflow *t = flow;                                                     \
+		struct kbp_tx tx = make;                                                         \
+		struct seen *s = &b->seen;                                                       \
+                                                                                                 \
+		for (unsigned i = 0; i < bursts; i++) {                                          \
+			kbp_tx_each(tx, burst, each_write, s);                                   \
+			kernel;                                                                  \
+		}                                                                                \
 	}
 
 #define RX_KERNEL kernel_receives(&b->rings, burst)
@@ -175,34 +116,30 @@ FORM_TX(sock_tx_inline, (void)0, b->sock_flow, kbp_tx_as(t, KBP_SOCKET))
 FORM_TX(sock_tx_run_time, (void)0, b->sock_flow, kbp_tx_of(t))
 FORM(sock_tx_array, (void)0, array_send(b->sock_flow, b->sock, burst, s))
 
-static const struct {
-	const char *name;
-	form_fn run;
-	bool counts; /* frames pass through the handler */
-} forms[] = {
-	{ "af_xdp/rx/none", axdp_rx_none, false },
-	{ "af_xdp/rx/raw", axdp_rx_raw, true },
-	{ "af_xdp/rx/inline", axdp_rx_inline, true },
-	{ "af_xdp/rx/run-time", axdp_rx_run_time, true },
-	{ "af_xdp/rx/array", axdp_rx_array, true },
-	{ "af_xdp/tx/none", axdp_tx_none, false },
-	{ "af_xdp/tx/raw", axdp_tx_raw, true },
-	{ "af_xdp/tx/inline", axdp_tx_inline, true },
-	{ "af_xdp/tx/run-time", axdp_tx_run_time, true },
-	{ "af_xdp/tx/array", axdp_tx_array, true },
-	{ "socket/rx/raw", sock_rx_raw, true },
-	{ "socket/rx/inline", sock_rx_inline, true },
-	{ "socket/rx/run-time", sock_rx_run_time, true },
-	{ "socket/rx/array", sock_rx_array, true },
-	{ "socket/tx/raw", sock_tx_raw, true },
-	{ "socket/tx/inline", sock_tx_inline, true },
-	{ "socket/tx/run-time", sock_tx_run_time, true },
-	{ "socket/tx/array", sock_tx_array, true },
+static const struct form forms[] = {
+	{ "af_xdp/rx/none", axdp_rx_none, true },
+	{ "af_xdp/rx/raw", axdp_rx_raw, false },
+	{ "af_xdp/rx/inline", axdp_rx_inline, false },
+	{ "af_xdp/rx/run-time", axdp_rx_run_time, false },
+	{ "af_xdp/rx/array", axdp_rx_array, false },
+	{ "af_xdp/tx/none", axdp_tx_none, true },
+	{ "af_xdp/tx/raw", axdp_tx_raw, false },
+	{ "af_xdp/tx/inline", axdp_tx_inline, false },
+	{ "af_xdp/tx/run-time", axdp_tx_run_time, false },
+	{ "af_xdp/tx/array", axdp_tx_array, false },
+	{ "socket/rx/raw", sock_rx_raw, false },
+	{ "socket/rx/inline", sock_rx_inline, false },
+	{ "socket/rx/run-time", sock_rx_run_time, false },
+	{ "socket/rx/array", sock_rx_array, false },
+	{ "socket/tx/raw", sock_tx_raw, false },
+	{ "socket/tx/inline", sock_tx_inline, false },
+	{ "socket/tx/run-time", sock_tx_run_time, false },
+	{ "socket/tx/array", sock_tx_array, false },
 };
 
 /* ---------------------------------------------------------------- setting the rings up */
 
-static void flow_fill(struct kbp_txflow *t, struct kbp_queue *q)
+void flow_fill(struct kbp_txflow *t, struct kbp_queue *q)
 {
 	memset(t, 0, sizeof(*t));
 	t->q = q;
@@ -299,32 +236,62 @@ static int sock_open(struct bench *b)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- measuring */
-
-static int measure(struct bench *b, unsigned form, unsigned burst, unsigned frames)
+static void reset(void *bench, const struct form *form)
 {
-	char name[64];
+	struct bench *b = bench;
 
 	rings_reset(b);
-	raw_sock_init(&b->raw_sock, -1, strstr(forms[form].name, "/rx/") != NULL);
-	memset(&b->seen, 0, sizeof(b->seen));
-	b->seen.payload = PAYLOAD;
-	snprintf(name, sizeof(name), COMPILER "/%s/%u/%u", forms[form].name, burst, frames);
+	raw_sock_init(&b->raw_sock, -1, strstr(form->name, "/rx/") != NULL);
+}
+
+/* ---------------------------------------------------------------- measuring */
+
+static int measure(const struct forms *all, const struct form *form, unsigned burst, unsigned frames)
+{
+	const char *why = NULL;
+	uint64_t bytes = 0;
+	char name[64];
+
+	all->reset(all->bench, form);
+	memset(all->seen, 0, sizeof(*all->seen));
+	all->seen->payload = PAYLOAD;
+	snprintf(name, sizeof(name), COMPILER "/%s/%u/%u", form->name, burst, frames);
 	CALLGRIND_ZERO_STATS;
-	forms[form].run(b, burst, frames / burst);
+	form->run(all->bench, burst, frames / burst);
 	CALLGRIND_DUMP_STATS_AT(name);
-	if (forms[form].counts &&
-	    b->seen.bytes != (uint64_t)frames * (strstr(name, "/rx/") ? 60 : PAYLOAD)) {
-		fprintf(stderr, "overhead: %s: the handler saw %llu bytes\n", name,
-			(unsigned long long)b->seen.bytes);
-		return -1;
-	}
+	if (!form->idle)
+		bytes = (uint64_t)frames * (strstr(name, "/rx/") ? FRAME_BYTES : PAYLOAD);
+	if (all->seen->bytes != bytes)
+		why = "the handler saw other bytes";
+	else if (all->wrong)
+		why = all->wrong(all->bench, frames);
+	if (why)
+		fprintf(stderr, "overhead: %s: %s\n", name, why);
+	return why ? -1 : 0;
+}
+
+static int measure_all(const struct forms *all)
+{
+	static const unsigned bursts[] = { 1, 8, 32 };
+
+	for (unsigned form = 0; form < all->n; form++)
+		for (unsigned i = 0; i < KBP_ARRAY_SIZE(bursts); i++) {
+			const struct form *f = &all->form[form];
+
+			if (strstr(f->name, "/poll/") && bursts[i] != 1)
+				continue;
+			/* once to settle lazy binding, then N and 2N frames */
+			if (measure(all, f, bursts[i], TX_BUFFERS) ||
+			    measure(all, f, bursts[i], FRAMES) ||
+			    measure(all, f, bursts[i], 2 * FRAMES))
+				return -1;
+		}
 	return 0;
 }
 
 int main(void)
 {
-	static const unsigned bursts[] = { 1, 8, 32 };
+	struct forms mine = { forms, KBP_ARRAY_SIZE(forms), NULL, NULL, reset, NULL }, efvi;
 	struct bench *b = aligned_alloc(64, (sizeof(*b) + 63) & ~(size_t)63);
 	uint8_t *umem = aligned_alloc(4096, (size_t)(RING + TX_BUFFERS) * CHUNK);
 
@@ -333,16 +300,14 @@ int main(void)
 	memset(b, 0, sizeof(*b));
 	memset(umem, 1, (size_t)(RING + TX_BUFFERS) * CHUNK);
 	b->umem = umem;
+	mine.bench = b;
+	mine.seen = &b->seen;
 	if (sock_open(b))
 		return 2;
+	efvi = efvi_forms();
 	CALLGRIND_START_INSTRUMENTATION;
-	for (unsigned form = 0; form < KBP_ARRAY_SIZE(forms); form++)
-		for (unsigned i = 0; i < KBP_ARRAY_SIZE(bursts); i++)
-			/* once to settle lazy binding, then N and 2N frames */
-			if (measure(b, form, bursts[i], TX_BUFFERS) ||
-			    measure(b, form, bursts[i], FRAMES) ||
-			    measure(b, form, bursts[i], 2 * FRAMES))
-				return 1;
+	if (measure_all(&mine) || measure_all(&efvi))
+		return 1;
 	free(umem);
 	free(b);
 	return 0;

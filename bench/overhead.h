@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* overhead.h - what the forms (overhead.c) and the stand-in for the kernel (overhead_kernel.c)
- * share. */
+/* overhead.h - what the forms (overhead.c, overhead_efvi.c) and the stand-ins for the kernel and a card
+ * (overhead_kernel.c, overhead_nic.c) share. */
 #ifndef KBP_BENCH_OVERHEAD_H
 #define KBP_BENCH_OVERHEAD_H
 
@@ -12,17 +12,7 @@
 #define CHUNK 2048u
 #define TX_BUFFERS 1024u
 #define PAYLOAD 8u
-
-/* Four rings in plain memory, as the kernel lays them out: its indices are the shared ones. */
-struct plain_rings {
-	struct {
-		uint32_t prod __attribute__((aligned(64)));
-		uint32_t cons __attribute__((aligned(64)));
-		uint32_t flags;
-	} rx, fill, tx, comp;
-	struct xdp_desc rx_desc[RING], tx_desc[RING];
-	uint64_t fill_addr[2 * RING], comp_addr[RING];
-};
+#define FRAME_BYTES 60u
 
 /* What every handler does with a frame: its first 8 bytes and its length. Memory, not registers: a
  * program keeps its state somewhere. Apart, so that no compiler adds both at once in one form and
@@ -35,8 +25,18 @@ struct seen {
 	uint64_t words;
 };
 
-/* overhead_kernel.c: in a translation unit of its own, so that every form pays the same opaque
- * call. */
+/* Four rings in plain memory, as the kernel lays them out: its indices are the shared ones. */
+struct plain_rings {
+	struct {
+		uint32_t prod __attribute__((aligned(64)));
+		uint32_t cons __attribute__((aligned(64)));
+		uint32_t flags;
+	} rx, fill, tx, comp;
+	struct xdp_desc rx_desc[RING], tx_desc[RING];
+	uint64_t fill_addr[2 * RING], comp_addr[RING];
+};
+
+/* overhead_kernel.c: in a translation unit of its own, so that every form pays the same opaque call. */
 void kernel_receives(struct plain_rings *r, uint32_t n);
 void kernel_sends(struct plain_rings *r, uint32_t n);
 
