@@ -24,10 +24,9 @@ FORMS = ["raw", "inline", "run-time", "array"]
 # form -> added at most per frame, per burst
 PROMISES = {"inline": (0.0, 8.0), "run-time": (0.0, 10.0)}
 # Sending by ef_vi. Inline: backend and way of sending are constants. The way at run time is three loops in one
-# function, too few registers (README.md). (backend, form) -> added at most per further frame, to a burst of one
-EF_VI_TX = {("ef_vi-dma", "inline"): (0.5, 8.0), ("ef_vi-ctpio", "inline"): (2.5, 8.0),
-            ("ef_vi-pio", "inline"): (1.5, 8.0), ("ef_vi-dma", "run-time"): (2.5, 21.0),
-            ("ef_vi-ctpio", "run-time"): (2.5, 21.0), ("ef_vi-pio", "run-time"): (2.5, 21.0)}
+# function, too few registers (README.md). (compiler, form) -> added at most per further frame, to a burst of one
+EF_VI_TX = {("gcc", "inline"): (0.5, 8.0), ("clang", "inline"): (1.5, 8.0),
+            ("gcc", "run-time"): (0.5, 20.0), ("clang", "run-time"): (1.5, 20.0)}
 # form -> added at most to a poll that finds nothing
 EMPTY_POLL = {"inline": 2.0, "run-time": 12.0}
 # backend, direction -> added at most per frame by the array form at a burst of 8. Sending in array form writes
@@ -101,7 +100,7 @@ def promised(row):
     if row["direction"] == "poll":
         yield "added_per_poll", EMPTY_POLL.get(form), "per poll"
     elif row["backend"].startswith("ef_vi") and row["direction"] == "tx":
-        frame, first = EF_VI_TX.get((row["backend"], form), (None, None))
+        frame, first = EF_VI_TX.get((row["compiler"], form), (None, None))
         yield "added_per_frame", frame, "per frame"
         yield "added_at_1", first, "for a burst of one"
     else:
