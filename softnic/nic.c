@@ -83,12 +83,16 @@ static struct sn_nic *sim_in_use(const char *name)
 	return nic && (sn_load(&nic->n_pds) || sn_load(&nic->n_vis)) ? nic : NULL;
 }
 
+/* New ones come in front of the list and none goes: what is behind its head can be walked unlocked. */
 void sn_nics_close(ef_driver_handle dh)
 {
+	struct sn_nic *nic;
+
 	pthread_mutex_lock(&reg.lock);
-	for (struct sn_nic *nic = reg.nics; nic; nic = nic->next)
-		sn_filter_close(nic, dh);
+	nic = reg.nics;
 	pthread_mutex_unlock(&reg.lock);
+	for (; nic; nic = nic->next)
+		sn_filter_close(nic, dh);
 }
 
 struct sn_nic *sn_nic_find(const char *name)
