@@ -99,7 +99,7 @@ static bool own_dir(char dir[PATH_MAX])
 
 static void module_dirs(const char *wanted, struct module_dirs *d)
 {
-	char own[PATH_MAX], *here = d->dir[0];
+	char own[PATH_MAX];
 
 	d->n = 0;
 	if (wanted[0]) {
@@ -107,9 +107,9 @@ static void module_dirs(const char *wanted, struct module_dirs *d)
 		return;
 	}
 	if (own_dir(own)) {
-		snprintf(here, sizeof(d->dir[0]), "%s/kbypass", own);
-		if (access(here, F_OK))
-			snprintf(here, sizeof(d->dir[0]), "%s/../modules", own);
+		snprintf(d->dir[0], sizeof(d->dir[0]), "%s/kbypass", own);
+		if (access(d->dir[0], F_OK))
+			snprintf(d->dir[0], sizeof(d->dir[0]), "%s/../modules", own);
 		d->n++;
 	}
 	snprintf(d->dir[d->n++], sizeof(d->dir[0]), "%s", KBP_MODULE_DIR);
