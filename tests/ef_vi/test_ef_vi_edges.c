@@ -125,6 +125,32 @@ static void a_packet_that_is_lost_twice_is_counted_once(void **state)
 	assert_int_equal(rig_drops(r.q), 1);
 }
 
+/* An adapter may say only of the last buffer that the frame was damaged. */
+static void a_chain_whose_end_is_damaged_is_dropped_whole(void **state)
+{
+	char why[64];
+	ef_event e[8];
+
+	(void)state;
+	assert_int_equal(softnic_options("sim0", "mtu=9000", why, sizeof(why)), 0);
+	rig_port("nic=sfn8522", KBP_PORT_STRICT | KBP_PORT_NO_MONITOR);
+	r.q = rig_queue(KBP_QUEUE_RX | KBP_QUEUE_MULTI_BUFFER, 0, 64);
+	rig_flow(r.q, "10.77.0.1:5000");
+	for (int i = 0; i < 40; i++) { /* more than there are buffers, should one stay away */
+		rig_inject(1, 4000, 0);
+		assert_int_equal(ef_eventq_poll(&kbp_efvi(r.q)->vi, e, 8), 3);
+		e[2].rx_discard.type = EF_EVENT_TYPE_RX_DISCARD;
+		e[2].rx_discard.subtype = EF_EVENT_RX_DISCARD_CRC_BAD;
+		kbp_efvi_sort(kbp_efvi(r.q), e, 3);
+		kbp_efvi_push_rx(kbp_efvi_full_q(r.q));
+		assert_int_equal(rig_drain(r.q), 0);
+	}
+	assert_int_equal(rig_counter(r.q, "rx_discard_fcs"), 40);
+	assert_int_equal(rig_drops(r.q), 40);
+	rig_inject(1, 4000, 0);
+	assert_int_equal(rig_drain(r.q), 3);
+}
+
 /* ---------------------------------------------------------------- completions */
 
 static unsigned on_forward(struct kbp_rx rx, struct kbp_frame f, void *arg)
@@ -192,6 +218,35 @@ static void a_completion_without_a_stamp_has_none(void **state)
 	assert_int_equal(kbp_tx_reap(r.q, &c, 1), 1);
 	assert_int_equal(c.flags & KBP_FRAME_TS, 0);
 	assert_int_equal(c.ts_ns, 0);
+	kbp_txflow_close(t);
+}
+
+/* The software NIC refuses no frame: an event of its own is turned into what a device says of one. */
+static void a_frame_that_the_device_refuses_is_counted_and_its_buffer_comes_back(void **state)
+{
+	struct kbp_completion c[4];
+	struct kbp_txflow *t;
+	ef_event e[8];
+	int n;
+
+	(void)state;
+	rig_open("nic=sfn8522,tx=dma", KBP_QUEUE_COMPLETIONS);
+	t = rig_txflow(r.q);
+	assert_int_equal(kbp_tx_each(kbp_tx_of(t), 4, on_fill, NULL), 4);
+	n = ef_eventq_poll(&kbp_efvi(r.q)->vi, e, 8);
+	assert_int_equal(n, 1);
+	assert_int_equal(EF_EVENT_TYPE(e[0]), EF_EVENT_TYPE_TX);
+	e[0].tx_error.type = EF_EVENT_TYPE_TX_ERROR;
+	e[0].tx_error.subtype = EF_EVENT_TX_ERROR_2BIG;
+	kbp_efvi_sort(kbp_efvi(r.q), e, 1);
+	assert_int_equal(kbp_tx_reap(r.q, c, 4), 4);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(c[i].error, EIO);
+	assert_int_equal(rig_counter(r.q, "tx_errors"), 4);
+	assert_int_equal(kbp_tx_each(kbp_tx_of(t), 4, on_fill, NULL), 4);
+	rig_drain(r.q);
+	assert_int_equal(kbp_tx_reap(r.q, c, 4), 4);
+	wire_empty();
 	kbp_txflow_close(t);
 }
 
@@ -316,8 +371,10 @@ int main(void)
 		edge(as_many_frames_as_promised_are_held_over_any_ring),
 		edge(every_part_of_a_chain_has_the_stamp_of_its_packet),
 		edge(a_packet_that_is_lost_twice_is_counted_once),
+		edge(a_chain_whose_end_is_damaged_is_dropped_whole),
 		edge(completions_that_nobody_fetches_stop_forwarding_and_lose_nothing),
 		edge(a_completion_without_a_stamp_has_none),
+		edge(a_frame_that_the_device_refuses_is_counted_and_its_buffer_comes_back),
 		edge(a_frame_that_rings_for_itself_is_no_doorbell_in_either_form),
 		edge(what_comes_behind_a_reset_in_one_poll_revives_nothing),
 		edge(received_frames_can_be_given_up_by_cancel_on_a_dead_queue),
