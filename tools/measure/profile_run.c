@@ -402,10 +402,10 @@ static bool tx_full_array(struct bed *b, uint32_t n, uint64_t *ticks)
 
 /* ---------------------------------------------------------------- all of them */
 
-#define POLLS "the software NIC looks for work inside every poll"
+#define POLLS "unless step=thread, the software NIC looks for work inside every poll"
 #define GIVES "the software NIC's own descriptors and doorbell are in it"
 #define TAKES \
-	"the software NIC takes the frame inside the call: in it are its lock and the copy to the other end"
+	"unless step=thread, the software NIC takes the frame inside the call: in it are its lock and the copy to the other end"
 
 static const struct way ways[] = {
 	{ "poll_empty", "inline", "", POLLS, KBP_PROFILE_BATCH, false, poll_empty_inline },

@@ -401,7 +401,7 @@ int kbp_results_dir_prepare(const char *dir, struct kbp_error *err)
 		if (!dir_is_free(dir) && !dir_is_ours(dir))
 			return kbp_failf(
 				err, -EEXIST,
-				"it is no directory, or holds files that are no results of kbypass: name "
+				"it is no directory, or holds files that are no (or damaged) results of kbypass: name "
 				"another one, or empty it",
 				"use %s for results", dir);
 	}
