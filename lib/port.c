@@ -100,6 +100,7 @@ static bool own_dir(char dir[PATH_MAX])
 static void module_dirs(const char *wanted, struct module_dirs *d)
 {
 	char own[PATH_MAX];
+	struct stat st;
 
 	d->n = 0;
 	if (wanted[0]) {
@@ -108,7 +109,7 @@ static void module_dirs(const char *wanted, struct module_dirs *d)
 	}
 	if (own_dir(own)) {
 		snprintf(d->dir[0], sizeof(d->dir[0]), "%s/kbypass", own);
-		if (access(d->dir[0], F_OK))
+		if (stat(d->dir[0], &st) || !S_ISDIR(st.st_mode))
 			snprintf(d->dir[0], sizeof(d->dir[0]), "%s/../modules", own);
 		d->n++;
 	}

@@ -514,8 +514,8 @@ enum { KBP_CLOSE_FORCE = 1u << 0 };
 /* kbp_queue_reopen - bring a queue back after KBP_QUEUE_OVERFLOWED or KBP_QUEUE_RESET, with its
  * flows.
  *
- * Frames held before are void. The number of frames lost is unknown and counted as one event
- * `lost_unknown`.
+ * Frames held before are void, also when it fails: whether they are given back or not, nothing of them
+ * is to be read. The number of frames lost is unknown and counted as one event `lost_unknown`.
  * Returns:  0, or -errno with the queue still dead.
  * Errors:   as kbp_queue_open; -ENODEV when the interface is gone.
  * Owns:     the same pointer stays valid; txflows stay, reserved frames do not.

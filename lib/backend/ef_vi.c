@@ -487,6 +487,8 @@ static unsigned tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsign
 
 	if (KBP_UNLIKELY(!x->dead && kbp_efvi_tx_space(full) < n))
 		tx_find(x, n);
+	if (x->pio_free < n && x->pio_slots)
+		kbp_efvi_collect(full); /* only events give the device's memory back */
 	while (i < n && got && !x->dead) {
 		unsigned parts = 1;
 
@@ -612,6 +614,7 @@ void kbp_efvi_stop(struct kbp_efvi_full *f)
 	x->pkt_release = no_release;
 	x->n_free = x->tx_floor = x->unpushed = 0;
 	f->missing = f->n_later = 0; /* what comes back is spare */
+	memset(f->tpl_busy, 0, sizeof(f->tpl_busy));
 	f->stash.in = f->stash.whole = f->stash.out;
 	kbp_efvi_look_first(f);
 }

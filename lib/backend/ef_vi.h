@@ -96,6 +96,7 @@ struct kbp_efvi_full {
 	uint64_t tx_gone;   /* frames whose completions went with a VI that was reopened */
 	uint64_t wire_base; /* of the software NIC's wire */
 	uint64_t lost_base; /* the device's count of frames without a buffer, when the queue was opened */
+	bool own_stats;			      /* the device counts for each VI */
 	uint64_t stat_before[KBP_EFVI_STATS]; /* of VIs before a reopen */
 	char note[160];
 	struct kbp_efvi_queue x; /* its size is the version's */

@@ -68,7 +68,7 @@ void kbp_efvi_stats_begin(struct kbp_efvi_full *f)
 {
 	uint64_t begun;
 
-	vi_stats(f, stat_name[NO_DESCRIPTOR], true, &begun);
+	f->own_stats = vi_stats(f, stat_name[NO_DESCRIPTOR], true, &begun);
 }
 
 void kbp_efvi_bases(struct kbp_efvi_full *f, const struct kbp_port *p)
@@ -145,16 +145,17 @@ static void count_no_buffer(const struct kbp_queue *q, const struct kbp_efvi_ful
 	uint64_t value;
 
 	for (unsigned i = 0; i < KBP_EFVI_STATS; i++) {
+		if (!f->own_stats)
+			break;
 		if (!vi_stats(f, stat_name[i], false, &value))
-			continue;
+			value = 0; /* no VI after a reopen that failed */
 		value += f->stat_before[i];
 		if (causes[i]) /* an event told of each already */
 			kbp_count_add(l, causes[i], value, KBP_COUNT_CAUSE, false);
 		else
 			kbp_count_add(l, "rx_no_descriptor", value, KBP_COUNT_DROP, false);
 	}
-	if (!vi_stats(f, stat_name[NO_DESCRIPTOR], false, &value) &&
-	    !kbp_efvi_driver_stat(q->port, NO_BUFFER, &value))
+	if (!f->own_stats && !kbp_efvi_driver_stat(q->port, NO_BUFFER, &value))
 		kbp_count_add(l, "rx_no_descriptor", value - f->lost_base, KBP_COUNT_DROP, true);
 }
 

@@ -118,8 +118,9 @@ static void stash_frame(struct kbp_efvi_full *f, struct kbp_frame frame, bool so
 {
 	struct kbp_efvi_stash *s = &f->stash;
 
-	/* descriptors: there are no more buffers than places. References: the device may have more */
-	if (s->in - s->out > s->mask) {
+	/* descriptors: there are no more buffers than places. References: the device may have more; and those
+	 * of a poll may come back */
+	if (s->in - s->out > s->mask - KBP_EFVI_EVENTS) {
 		f->count.stash_full++;
 		kbp_efvi_home(f, frame.token);
 		return;
@@ -227,6 +228,8 @@ static void sort_multi(struct kbp_efvi_full *f, const ef_event *e)
 		}
 		bytes = s->multi_left < full ? s->multi_left : full;
 		s->multi_left -= bytes;
+		if (!good)
+			s->chain_bad = s->multi_left != 0;
 		f->missing++;
 		if (good)
 			part(f, (uint32_t)ids[i], bytes, sop, s->multi_left != 0);

@@ -250,6 +250,28 @@ static void a_frame_that_the_device_refuses_is_counted_and_its_buffer_comes_back
 	kbp_txflow_close(t);
 }
 
+static void the_devices_memory_is_used_by_both_forms(void **state)
+{
+	struct kbp_frame f;
+	struct kbp_txflow *t;
+
+	(void)state;
+	rig_open("nic=sfn8522,tx=pio", 0);
+	t = rig_txflow(r.q);
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(kbp_tx_each(kbp_tx_of(t), 1, on_fill, NULL), 1);
+		assert_int_equal(kbp_tx_reserve(t, &f, 1), 1);
+		memset(f.data, 1, 10);
+		f.len = 10;
+		assert_int_equal(kbp_tx_submit(r.q, &f, 1), 1);
+		wire_empty();
+	}
+	assert_int_equal(rig_counter(r.q, "tx_by_dma_instead"), 0);
+	kbp_txflow_close(t);
+	rig_drain(r.q);
+	wire_empty();
+}
+
 static void a_frame_that_rings_for_itself_is_no_doorbell_in_either_form(void **state)
 {
 	static const struct {
@@ -354,6 +376,7 @@ static void a_reopen_that_fails_leaves_a_queue_that_can_be_tried_again(void **st
 		ok(kbp_flow_parse("10.77.0.1:5001", &flow, &r.err));
 		assert_true(kbp_flow_add(r.q, &flow, NULL, &r.err) < 0);
 		assert_int_equal(kbp_queue_fd(r.q), -1);
+		assert_int_equal(rig_drops(r.q), 0);
 		no_vi = false;
 		ok(kbp_queue_reopen(r.q, &r.err));
 		rig_inject(20, 50, 0);
@@ -375,6 +398,7 @@ int main(void)
 		edge(completions_that_nobody_fetches_stop_forwarding_and_lose_nothing),
 		edge(a_completion_without_a_stamp_has_none),
 		edge(a_frame_that_the_device_refuses_is_counted_and_its_buffer_comes_back),
+		edge(the_devices_memory_is_used_by_both_forms),
 		edge(a_frame_that_rings_for_itself_is_no_doorbell_in_either_form),
 		edge(what_comes_behind_a_reset_in_one_poll_revives_nothing),
 		edge(received_frames_can_be_given_up_by_cancel_on_a_dead_queue),
