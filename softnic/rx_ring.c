@@ -159,7 +159,7 @@ void sn_ring_deliver(struct softnic_vi *v, const struct sn_rx *rx, bool multicas
 		sn_ring_flush(v);
 	while (done < total) {
 		const struct sn_desc *d = &v->rxd[v->rx_taken & v->rx_mask];
-		uint32_t n = total - done < d->len ? total - done : d->len;
+		uint32_t n;
 
 		if (v->rx_taken == posted) { /* an event that consumes no descriptor */
 			rx_put(v, 0, false, multicast, 0);
@@ -167,6 +167,7 @@ void sn_ring_deliver(struct softnic_vi *v, const struct sn_rx *rx, bool multicas
 			sn_add(&c->rx_trunc, 1);
 			return;
 		}
+		n = total - done < d->len ? total - done : d->len;
 		write_part(v, rx, d, done, n, prefix);
 		done += n;
 		v->rx_taken++;
