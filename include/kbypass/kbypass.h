@@ -235,7 +235,7 @@ struct kbp_port_opts {
 	enum kbp_mode mode;	/* af_xdp: zero-copy, copy or generic; others ignore it */
 	uint32_t flags;		/* KBP_PORT_* */
 	uint32_t frame_bytes;	/* buffer size; 0: from the MTU. af_xdp: 2048 or 4096 */
-	const char *module_dir; /* where backend modules live; NULL: the installed place */
+	const char *module_dir; /* of backend modules; NULL: beside this library, or as installed */
 	const char *args;	/* backend's own words (DPDK: EAL arguments; ef_vi: see
 				 * kbp_port_open); NULL: none */
 	const char *label;	/* name in the counters file; NULL: the interface's */
