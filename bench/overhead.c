@@ -292,6 +292,7 @@ static int measure_all(const struct forms *all)
 int main(void)
 {
 	struct forms mine = { forms, KBP_ARRAY_SIZE(forms), NULL, NULL, reset, NULL }, efvi;
+	struct forms dpdk = { 0 };
 	struct bench *b = aligned_alloc(64, (sizeof(*b) + 63) & ~(size_t)63);
 	uint8_t *umem = aligned_alloc(4096, (size_t)(RING + TX_BUFFERS) * CHUNK);
 
@@ -305,8 +306,13 @@ int main(void)
 	if (sock_open(b))
 		return 2;
 	efvi = efvi_forms();
+#ifdef OVERHEAD_DPDK
+	dpdk = dpdk_forms();
+	if (!dpdk.n)
+		return 2;
+#endif
 	CALLGRIND_START_INSTRUMENTATION;
-	if (measure_all(&mine) || measure_all(&efvi))
+	if (measure_all(&mine) || measure_all(&efvi) || measure_all(&dpdk))
 		return 1;
 	free(umem);
 	free(b);

@@ -124,51 +124,29 @@ KBP_INLINE void tx_array_once(struct bench *b, struct kbp_queue *q, unsigned bur
 
 /* ---------------------------------------------------------------- the forms */
 
-/* The burst is a literal in each loop; what `make` gives is made outside of it, as a program does. */
-#define FORM_OF(name, once, make, burst)                                                       \
-	static __attribute__((noinline)) void name##_##burst(struct bench *b, unsigned bursts) \
-	{                                                                                      \
-		__typeof__(make) h = make;                                                     \
-                                                                                               \
-		for (unsigned i = 0; i < bursts; i++)                                          \
-			once(b, h, burst);                                                     \
-	}
-
-#define FORM(name, once, make)                                         \
-	FORM_OF(name, once, make, 1)                                   \
-	FORM_OF(name, once, make, 8)                                   \
-	FORM_OF(name, once, make, 32)                                  \
-	static void name(void *bench, unsigned burst, unsigned bursts) \
-	{                                                              \
-		if (burst == 1)                                        \
-			name##_1(bench, bursts);                       \
-		else if (burst == 8)                                   \
-			name##_8(bench, bursts);                       \
-		else                                                   \
-			name##_32(bench, bursts);                      \
-	}
-
 #define QUEUE (&b->full->x.q)
 
-FORM(rx_raw, rx_raw_once, b->raw)
-FORM(ref_raw, ref_raw_once, b->raw)
-FORM(rx_inline, rx_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
-FORM(rx_run_time, rx_each_once, kbp_rx_of(QUEUE))
-FORM(rx_array, rx_array_once, QUEUE)
-FORM(poll_raw, poll_raw_once, b->raw)
-FORM(poll_ref_raw, poll_ref_raw_once, b->raw)
-FORM(poll_inline, poll_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
-FORM(poll_run_time, poll_each_once, kbp_rx_of(QUEUE))
-FORM(poll_array, poll_array_once, QUEUE)
-FORM(tx_dma_raw, tx_dma_raw_once, b->raw)
-FORM(tx_ctpio_raw, tx_ctpio_raw_once, b->raw)
-FORM(tx_pio_raw, tx_pio_raw_once, b->raw)
-FORM(tx_dma_inline, tx_each_once, kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_DMA)))
-FORM(tx_ctpio_inline, tx_each_once,
-     kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_CTPIO)))
-FORM(tx_pio_inline, tx_each_once, kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_PIO)))
-FORM(tx_run_time, tx_each_once, kbp_tx_of(&b->flow))
-FORM(tx_array, tx_array_once, QUEUE)
+FORM_BY_BURST(rx_raw, rx_raw_once, b->raw)
+FORM_BY_BURST(ref_raw, ref_raw_once, b->raw)
+FORM_BY_BURST(rx_inline, rx_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
+FORM_BY_BURST(rx_run_time, rx_each_once, kbp_rx_of(QUEUE))
+FORM_BY_BURST(rx_array, rx_array_once, QUEUE)
+FORM_BY_BURST(poll_raw, poll_raw_once, b->raw)
+FORM_BY_BURST(poll_ref_raw, poll_ref_raw_once, b->raw)
+FORM_BY_BURST(poll_inline, poll_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
+FORM_BY_BURST(poll_run_time, poll_each_once, kbp_rx_of(QUEUE))
+FORM_BY_BURST(poll_array, poll_array_once, QUEUE)
+FORM_BY_BURST(tx_dma_raw, tx_dma_raw_once, b->raw)
+FORM_BY_BURST(tx_ctpio_raw, tx_ctpio_raw_once, b->raw)
+FORM_BY_BURST(tx_pio_raw, tx_pio_raw_once, b->raw)
+FORM_BY_BURST(tx_dma_inline, tx_each_once,
+	      kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_DMA)))
+FORM_BY_BURST(tx_ctpio_inline, tx_each_once,
+	      kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_CTPIO)))
+FORM_BY_BURST(tx_pio_inline, tx_each_once,
+	      kbp_tx_as(&b->flow, KBP_TX_KIND(KBP_EF_VI_SIM, KBP_TX_MODE_PIO)))
+FORM_BY_BURST(tx_run_time, tx_each_once, kbp_tx_of(&b->flow))
+FORM_BY_BURST(tx_array, tx_array_once, QUEUE)
 
 static const struct form forms[] = {
 	{ "ef_vi/rx/raw", rx_raw, false },

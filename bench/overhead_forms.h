@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* overhead_forms.h - what the forms over different backends (overhead.c, overhead_efvi.c) share: the work of
+/* overhead_forms.h - what the forms over different backends (overhead.c, overhead_efvi.c, overhead_dpdk.c) share: the work of
  * their handlers, and how they are listed. */
 #ifndef KBP_BENCH_OVERHEAD_FORMS_H
 #define KBP_BENCH_OVERHEAD_FORMS_H
@@ -77,6 +77,31 @@ KBP_INLINE void array_send(struct kbp_txflow *t, struct kbp_queue *q, unsigned b
 
 /* ---------------------------------------------------------------- forms, and who has some */
 
+/* Over a `struct bench` of the including file. The burst is a literal in each loop; what `make` gives is made
+ * outside of it, as a program does. */
+#define FORM_OF(name, once, make, burst)                                                       \
+	static __attribute__((noinline)) void name##_##burst(struct bench *b, unsigned bursts) \
+	{                                                                                      \
+		__typeof__(make) h = make;                                                     \
+                                                                                               \
+		for (unsigned i = 0; i < bursts; i++)                                          \
+			once(b, h, burst);                                                     \
+	}
+
+#define FORM_BY_BURST(name, once, make)                                \
+	FORM_OF(name, once, make, 1)                                   \
+	FORM_OF(name, once, make, 8)                                   \
+	FORM_OF(name, once, make, 32)                                  \
+	static void name(void *bench, unsigned burst, unsigned bursts) \
+	{                                                              \
+		if (burst == 1)                                        \
+			name##_1(bench, bursts);                       \
+		else if (burst == 8)                                   \
+			name##_8(bench, bursts);                       \
+		else                                                   \
+			name##_32(bench, bursts);                      \
+	}
+
 struct form {
 	const char *name; /* "backend/direction/form" */
 	void (*run)(void *bench, unsigned burst, unsigned bursts);
@@ -95,6 +120,8 @@ struct forms {
 };
 
 struct forms efvi_forms(void);
+/* Starts DPDK; without forms: it did not start. */
+struct forms dpdk_forms(void);
 
 /* A destination of UDP over IPv4. */
 void flow_fill(struct kbp_txflow *t, struct kbp_queue *q);

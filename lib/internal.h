@@ -48,6 +48,7 @@ struct kbp_flow_ref {
 	struct kbp_queue *q;
 	struct kbp_flow flow; /* normalised: proto set, unused bytes zero */
 	int join_fd;	      /* membership held for this flow; -1: none */
+	bool joined;	      /* ... held by the backend */
 	void *priv;	      /* the backend's */
 };
 
@@ -97,6 +98,10 @@ struct kbp_backend {
 	int (*flow_add)(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_error *err);
 	int (*flow_del)(struct kbp_queue *q, struct kbp_flow_ref *ref, struct kbp_error *err);
 
+	/* Membership where the kernel has no interface to join on. NULL: there is none. */
+	int (*flow_join)(struct kbp_queue *q, const struct kbp_flow_ref *ref, struct kbp_error *err);
+	void (*flow_leave)(struct kbp_queue *q, const struct kbp_flow_ref *ref);
+
 	/* What kbp_datagram says of a held frame. NULL: frames are Ethernet and kbp_datagram_parse
 	 * reads them. */
 	enum kbp_parse (*datagram)(const struct kbp_queue *q, const struct kbp_frame *f,
@@ -130,12 +135,16 @@ struct kbp_module {
 	const struct kbp_backend *backend;
 };
 
+#ifdef KBP_NO_MODULE /* several backends are compiled into one program */
+#define KBP_MODULE(b) KBP_STATIC_ASSERT(sizeof(b), "a backend")
+#else
 #define KBP_MODULE(b)                                                          \
 	KBP_API const struct kbp_module kbp_backend_module;                    \
 	const struct kbp_module kbp_backend_module = { .abi = KBP_MODULE_ABI,  \
 						       .hot_abi = KBP_HOT_ABI, \
 						       .version = KBP_VERSION, \
 						       .backend = &(b) }
+#endif
 extern const struct kbp_backend kbp_backend_socket, kbp_backend_af_xdp;
 
 /* ---------------------------------------------------------------- cold halves */

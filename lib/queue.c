@@ -14,8 +14,9 @@
 #include "netlink.h"
 
 #define DRAIN_MS 100 /* how long a close waits for frames in flight */
-#define WAIT_SLICE_MS \
-	100 /* kbp_wait looks at the states this often: not every death wakes a descriptor */
+#define WAIT_SLICE_NS \
+	100000000ll /* kbp_wait looks at the states this often: not every death wakes a descriptor */
+#define LOOK_SLICE_NS 100000ll /* and this often at a device that has no descriptor to wake it */
 
 static const struct kbp_queue_opts defaults = { .rx_ring = 2048,
 						.tx_ring = 1024,
@@ -189,6 +190,8 @@ static int flow_drop(struct kbp_flow_ref *ref, struct kbp_error *err)
 
 	if (ref->join_fd >= 0)
 		close(ref->join_fd);
+	if (ref->joined)
+		ref->q->port->b->flow_leave(ref->q, ref);
 	rc = ref->q->port->b->flow_del(ref->q, ref, err);
 	free(ref);
 	return rc;
@@ -379,15 +382,18 @@ static int ready_now(struct kbp_queue *const *queues, unsigned n)
 int kbp_wait(struct kbp_queue *const *queues, unsigned n, int64_t timeout_ns)
 {
 	struct pollfd fds[64];
-	int64_t until = timeout_ns < 0 ? INT64_MAX : now_ns() + timeout_ns;
+	int64_t until = timeout_ns < 0 ? INT64_MAX : now_ns() + timeout_ns, most = WAIT_SLICE_NS;
 
 	if (!n || n > KBP_ARRAY_SIZE(fds))
 		return -EINVAL;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		fds[i] = (struct pollfd){ .fd = kbp_queue_fd(queues[i]), .events = POLLIN };
+		if (fds[i].fd < 0)
+			most = LOOK_SLICE_NS;
+	}
 	for (;;) {
 		int64_t left = timeout_ns < 0 ? INT64_MAX : until - now_ns();
-		int64_t slice = left < WAIT_SLICE_MS * 1000000ll ? left : WAIT_SLICE_MS * 1000000ll;
+		int64_t slice = left < most ? left : most;
 		struct timespec ts;
 		int rc = ready_now(queues, n);
 
@@ -429,6 +435,11 @@ static int flow_join(struct kbp_port *p, struct kbp_flow_ref *r, struct kbp_erro
 	if (p->b->own_join || r->flow.flags & KBP_FLOW_NO_JOIN ||
 	    !kbp_addr_is_multicast(&r->flow.dst))
 		return 0;
+	if (!ifindex && p->b->flow_join) {
+		rc = p->b->flow_join(r->q, r, err);
+		r->joined = !rc;
+		return rc;
+	}
 	/* a report must leave with the tag of the flow, or the switch joins the wrong VLAN */
 	if (ifindex && r->flow.vlan)
 		ifindex = kbp_link_vlan(ifindex, r->flow.vlan);

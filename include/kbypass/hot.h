@@ -98,6 +98,10 @@ extern "C" {
  * Threads:  any. */
 KBP_INLINE uint32_t kbp_hot_kind(const struct kbp_queue *q)
 {
+#ifdef KBP_HOT_DPDK
+	if (q->kind == KBP_DPDK && q->layout != KBP_DPDK_LAYOUT)
+		return KBP_NONE;
+#endif
 #ifdef KBP_HOT_EF_VI_KIND
 	if (q->kind == KBP_HOT_EF_VI_KIND && q->layout != KBP_EFVI_LAYOUT)
 		return KBP_NONE;
@@ -261,6 +265,10 @@ KBP_INLINE void kbp_rx_return(struct kbp_rx rx, uint64_t token)
 {
 	if (rx.kind == KBP_AF_XDP) {
 		kbp_axdp_rx_return(rx, token);
+#ifdef KBP_HOT_DPDK
+	} else if (rx.kind == KBP_DPDK) {
+		kbp_dpdk_rx_return(rx, token);
+#endif
 #ifdef KBP_HOT_EF_VI_KIND
 	} else if (rx.kind == KBP_HOT_EF_VI_KIND) {
 		kbp_efvi_rx_return(rx, token);
@@ -284,6 +292,10 @@ KBP_INLINE struct kbp_stamp kbp_frame_ts(struct kbp_rx rx, const struct kbp_fram
 {
 	if (rx.kind == KBP_SOCKET) {
 		return kbp_sock_frame_ts(rx, f);
+#ifdef KBP_HOT_DPDK
+	} else if (rx.kind == KBP_DPDK) {
+		return kbp_dpdk_frame_ts(rx, f);
+#endif
 #ifdef KBP_HOT_EF_VI_KIND
 	} else if (rx.kind == KBP_HOT_EF_VI_KIND) {
 		return kbp_efvi_frame_ts(rx, f);

@@ -168,7 +168,7 @@ void book_return(struct kbp_rx rx, uint64_t token)
 	struct kbp_frame f = { .token = token };
 
 	/* halves that are not compiled in go through rx_release, which keeps the book itself */
-	if (rx.kind == KBP_AF_XDP || rx.kind == KBP_EF_VI_SIM)
+	if (rx.kind == KBP_AF_XDP || rx.kind == KBP_EF_VI_SIM || rx.kind == KBP_DPDK)
 		move(rx.q, &f, HELD, NOBODY, "return");
 	kbp_rx_return(rx, token);
 }

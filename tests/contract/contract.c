@@ -8,29 +8,39 @@
 
 struct fixture t;
 
+#ifdef KBP_HOT_DPDK
+extern const struct kbp_backend kbp_backend_dpdk;
+#endif
+
 static const struct subject subjects[] = {
-	{ "socket", "socket", NULL, KBP_MODE_AUTO, &wire_veth, 0, NULL },
-	{ "af_xdp-generic", "af_xdp", NULL, KBP_MODE_GENERIC, &wire_veth, T_L2, NULL },
-	{ "af_xdp-copy", "af_xdp", NULL, KBP_MODE_COPY, &wire_veth, T_L2 | T_CHAIN, NULL },
+	{ "socket", "socket", NULL, KBP_MODE_AUTO, &wire_veth, T_LOSS, NULL },
+	{ "af_xdp-generic", "af_xdp", NULL, KBP_MODE_GENERIC, &wire_veth, T_L2 | T_LOSS, NULL },
+	{ "af_xdp-copy", "af_xdp", NULL, KBP_MODE_COPY, &wire_veth, T_L2 | T_LOSS | T_CHAIN, NULL },
 	/* descriptors, sent by PIO; by DMA; by CTPIO; references, as X3 and X4 do */
 	{ "ef_vi_sim-sfn8522", "ef_vi_sim", "nic=sfn8522,check=deep", KBP_MODE_AUTO, &wire_memory,
-	  T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	  T_L2 | T_LOSS | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
 	{ "ef_vi_sim-dma", "ef_vi_sim", "nic=sfn8522,tx=dma,check=deep", KBP_MODE_AUTO,
-	  &wire_memory, T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	  &wire_memory, T_L2 | T_LOSS | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
 	{ "ef_vi_sim-x2522", "ef_vi_sim", "nic=x2522,check=deep", KBP_MODE_AUTO, &wire_memory,
-	  T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	  T_L2 | T_LOSS | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
 	{ "ef_vi_sim-merging", "ef_vi_sim", "nic=sfn8522,merging=on,check=deep", KBP_MODE_AUTO,
-	  &wire_memory, T_L2 | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
+	  &wire_memory, T_L2 | T_LOSS | T_SIM | T_CHAIN | T_DESC | T_TS, sim_check_idle },
 	{ "ef_vi_sim-x3522", "ef_vi_sim", "nic=x3522,check=deep", KBP_MODE_AUTO, &wire_memory,
-	  T_L2 | T_SIM | T_REFS | T_TS, sim_check_idle },
+	  T_L2 | T_LOSS | T_SIM | T_REFS | T_TS, sim_check_idle },
 	{ "ef_vi_sim-x4542", "ef_vi_sim", "nic=x4542,express,check=deep", KBP_MODE_AUTO,
-	  &wire_memory, T_L2 | T_SIM | T_REFS | T_TS, sim_check_idle },
+	  &wire_memory, T_L2 | T_LOSS | T_SIM | T_REFS | T_TS, sim_check_idle },
 	{ "ef_vi_sim-thread", "ef_vi_sim", "nic=x2522,step=thread", KBP_MODE_AUTO,
-	  &wire_memory_thread, T_L2, NULL },
-	{ "ef_vi_sim-veth", "ef_vi_sim", "nic=x2522", KBP_MODE_AUTO, &wire_veth, T_L2 | T_CHAIN,
-	  NULL },
+	  &wire_memory_thread, T_L2 | T_LOSS, NULL },
+	{ "ef_vi_sim-veth", "ef_vi_sim", "nic=x2522", KBP_MODE_AUTO, &wire_veth,
+	  T_L2 | T_LOSS | T_CHAIN, NULL },
 	{ "ef_vi_sim-veth-x3522", "ef_vi_sim", "nic=x3522", KBP_MODE_AUTO, &wire_veth,
-	  T_L2 | T_REFS, NULL },
+	  T_L2 | T_LOSS | T_REFS, NULL },
+#ifdef KBP_HOT_DPDK
+	/* a program's own device and environment; one that this library makes, over a veth */
+	{ "dpdk-ring", "dpdk", NULL, KBP_MODE_AUTO, &wire_dring, T_L2 | T_CHAIN, NULL },
+	{ "dpdk-af_packet", "dpdk", "pmd=af_packet --no-huge", KBP_MODE_AUTO, &wire_veth,
+	  T_L2 | T_LOSS, NULL },
+#endif
 };
 
 /* ---------------------------------------------------------------- setup */
@@ -379,6 +389,9 @@ int main(int argc, char **argv)
 		return TEST_SKIP;
 	}
 	sim_register();
+#ifdef KBP_HOT_DPDK
+	kbp_backend_register(&kbp_backend_dpdk);
+#endif
 	list_add(rx_behaviours, n_rx_behaviours);
 	list_add(tx_behaviours, n_tx_behaviours);
 	list_add(life_behaviours, n_life_behaviours);

@@ -38,7 +38,7 @@ struct wire {
 	bool immediate; /* what was injected is there at the next poll */
 };
 
-extern const struct wire wire_memory, wire_memory_thread, wire_veth;
+extern const struct wire wire_memory, wire_memory_thread, wire_veth, wire_dring;
 
 enum trait {
 	T_L2 = 1u << 0,
@@ -47,6 +47,7 @@ enum trait {
 	T_DESC = 1u << 3,  /* frames come in buffers of the queue's */
 	T_REFS = 1u << 4,  /* ... in superbuffers of the device's */
 	T_TS = 1u << 5,	   /* stamps, both ways */
+	T_LOSS = 1u << 6,  /* frames can be lost before the reader, and are counted */
 };
 
 struct subject {

@@ -723,7 +723,7 @@ const struct behaviour rx_behaviours[] = {
 	  damaged_frames_are_dropped_counted_and_cost_no_buffer, T_SIM, FORM_BOTH },
 	{ "held frames pin shared buffers until released once",
 	  held_frames_pin_shared_buffers_until_released_once, T_SIM | T_REFS, FORM_ARRAY },
-	{ "the account closes under overload", the_account_closes_under_overload, 0, FORM_ARRAY },
+	{ "the account closes under overload", the_account_closes_under_overload, T_LOSS, FORM_ARRAY },
 	{ "frames of no flow are not delivered", frames_of_no_flow_are_not_delivered, 0, FORM_BOTH },
 	{ "a flow with a source takes that source only",
 	  a_flow_with_a_source_takes_that_source_only, 0, FORM_BOTH },
