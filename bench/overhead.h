@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* overhead.h - what the forms (overhead.c, overhead_efvi.c) and the stand-ins for the kernel and a card
- * (overhead_kernel.c, overhead_nic.c) share. */
+/* overhead.h - what the forms (overhead.c, overhead_efvi.c, overhead_dpdk.c) and what they run on (stand-ins for the
+ * kernel and a card, overhead_kernel.c and overhead_nic.c; a port of DPDK, overhead_port.c) share. */
 #ifndef KBP_BENCH_OVERHEAD_H
 #define KBP_BENCH_OVERHEAD_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* overhead_forms.h - what the forms over different backends (overhead.c, overhead_efvi.c, overhead_dpdk.c) share: the work of
- * their handlers, and how they are listed. */
+/* overhead_forms.h - what the forms over different backends (overhead.c, overhead_efvi.c, overhead_dpdk.c) share:
+ * the work of their handlers, and how they are listed. */
 #ifndef KBP_BENCH_OVERHEAD_FORMS_H
 #define KBP_BENCH_OVERHEAD_FORMS_H
 

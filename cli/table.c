@@ -134,7 +134,7 @@ static void print_quantiles(const struct kbp_latency *l)
 static void print_block(const struct kbp_results *res, const char *title, bool virtual_device,
 			bool emulated)
 {
-	int width = 5, n = 0;
+	int width = 5, name_width = 9, n = 0;
 	char drops[1024];
 
 	for (uint32_t i = 0; i < res->n_runs; i++) {
@@ -144,13 +144,15 @@ static void print_block(const struct kbp_results *res, const char *title, bool v
 			continue;
 		drops_text(r, drops, sizeof(drops));
 		width = (int)strlen(drops) > width ? (int)strlen(drops) : width;
+		name_width = (int)strlen(r->backend) > name_width ? (int)strlen(r->backend) :
+								    name_width;
 		n++;
 	}
 	if (!n)
 		return;
-	printf("%s\n%s%-9s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
-	       "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.", "P50",
-	       "P90", "P99", "P99.9", "max", "gap", cli_plain());
+	printf("%s\n%s%-*s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
+	       name_width, "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.",
+	       "P50", "P90", "P99", "P99.9", "max", "gap", cli_plain());
 	for (uint32_t i = 0; i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 		char mode[40];
@@ -159,8 +161,8 @@ static void print_block(const struct kbp_results *res, const char *title, bool v
 			continue;
 		drops_text(r, drops, sizeof(drops));
 		snprintf(mode, sizeof(mode), "%s (%s)", r->mode, r->proof);
-		printf("%-9s %-18s %9llu %9llu  %-*s %9llu", r->backend, mode, (ull)r->sent,
-		       (ull)r->delivered, width, drops, (ull)r->unattributed);
+		printf("%-*s %-18s %9llu %9llu  %-*s %9llu", name_width, r->backend, mode,
+		       (ull)r->sent, (ull)r->delivered, width, drops, (ull)r->unattributed);
 		print_quantiles(&r->latency);
 	}
 	printf("\n");
@@ -189,7 +191,8 @@ static const char *not_comparable(const struct kbp_result_run *r)
 	return NULL;
 }
 
-static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_run *base)
+static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_run *base,
+			const char *base_name)
 {
 	const struct kbp_result_run *bad = not_comparable(r)	? r :
 					   not_comparable(base) ? base :
@@ -206,8 +209,8 @@ static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_
 	}
 	if (!base->latency.p50_ns)
 		return;
-	printf("median:  %s is %.3g times the spinning UDP socket's (%.2f / %.2f us, same interleaved run)",
-	       r->backend, (double)r->latency.p50_ns / base->latency.p50_ns, us(r->latency.p50_ns),
+	printf("median:  %s is %.3g times %s (%.2f / %.2f us, same interleaved run)", r->backend,
+	       (double)r->latency.p50_ns / base->latency.p50_ns, base_name, us(r->latency.p50_ns),
 	       us(base->latency.p50_ns));
 	if (late > 1)
 		printf(" (the sender was late for up to %.3g %% of the frames; P99 and gap include that)",
@@ -215,21 +218,34 @@ static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_
 	printf("\n");
 }
 
+static const struct kbp_result_run *run_of(const struct kbp_results *res, const char *backend)
+{
+	for (uint32_t i = 0; i < res->n_runs; i++)
+		if (!strcmp(res->run[i].backend, backend))
+			return &res->run[i];
+	return NULL;
+}
+
+/* On the same wire? One in memory is another than that between two interfaces. */
+static bool same_wire(const struct kbp_result_run *a, const struct kbp_result_run *b)
+{
+	return a->emulated == b->emulated && a->virtual_device == b->virtual_device &&
+	       !strcmp(a->mode, "emulated") == !strcmp(b->mode, "emulated");
+}
+
 static void print_ratios(const struct kbp_results *res)
 {
-	const struct kbp_result_run *base = NULL;
+	const struct kbp_result_run *base = run_of(res, "socket"), *ours = run_of(res, "af_xdp"),
+				    *theirs = run_of(res, "dpdk:af_xdp");
 
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		if (!strcmp(res->run[i].backend, "socket"))
-			base = &res->run[i];
-	}
 	for (uint32_t i = 0; base && i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 
-		if (r != base && r->emulated == base->emulated &&
-		    r->virtual_device == base->virtual_device)
-			print_ratio(r, base);
+		if (r != base && same_wire(r, base))
+			print_ratio(r, base, "the spinning UDP socket's");
 	}
+	if (ours && theirs && same_wire(ours, theirs))
+		print_ratio(ours, theirs, "that of DPDK's net_af_xdp");
 }
 
 /* ---------------------------------------------------------------- below the table */
@@ -300,7 +316,8 @@ void cli_bench_table(const struct kbp_results *res)
 {
 	print_head(res);
 	print_block(res, "real devices", false, false);
-	print_block(res, "virtual devices (veth, virtio, tap): not to be compared with real ones",
+	print_block(res,
+		    "virtual devices (veth, virtio, tap, memory): not to be compared with real ones",
 		    true, false);
 	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
 	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);

@@ -241,6 +241,8 @@ struct kbp_sender_opts {
 			       * none */
 	uint64_t *sent_ticks; /* n_total entries: when each was handed over, 0 if never; NULL:
 			       * none */
+	struct kbp_txflow *txflow; /* send by this raw one (kbp_txflow_open_raw), of the calling thread's
+				    * queue, and not by a packet socket on ifname; NULL: by ifname */
 };
 
 /* What was sent. Plain data, meant for shared memory: `sent` and `start_ticks` move while the

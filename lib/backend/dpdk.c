@@ -31,7 +31,7 @@ static struct rte_mbuf *stash_first(const struct kbp_dpdk_full *f)
 /* A plain poll asks nothing but this. */
 static void special_update(struct kbp_dpdk_full *f)
 {
-	uint32_t special = f->x.special & KBP_DPDK_MATCH;
+	uint32_t special = f->x.special & (KBP_DPDK_MATCH | KBP_DPDK_ODD);
 
 	if (stash_len(f))
 		special |= KBP_DPDK_STASHED;
@@ -263,7 +263,7 @@ static unsigned rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
 
 	q->rx_count->polls++;
 	n = n < KBP_DPDK_BURST ? n : KBP_DPDK_BURST;
-	if (KBP_UNLIKELY(x->special | (n & x->ask_mask)))
+	if (KBP_UNLIKELY(x->special & (n | ~(uint32_t)KBP_DPDK_ODD)))
 		return peek_stash(kbp_dpdk_full(q), f, 0, max);
 	n = rte_eth_rx_burst(x->port, x->queue, m, (uint16_t)n);
 	for (unsigned i = 0; i < n; i++) {
@@ -370,7 +370,6 @@ static unsigned tx_few(struct kbp_dpdk_queue *x, struct rte_mbuf **m, unsigned n
 static const struct kbp_dpdk_calls calls = {
 	.stash_each = stash_each,
 	.stash = stash,
-	.tx_few = tx_few,
 	.stamp = kbp_dpdk_stamp,
 };
 
@@ -649,7 +648,6 @@ void kbp_dpdk_start_tx_only(struct kbp_dpdk_full *f)
 	static const struct kbp_dpdk_calls tx_only = {
 		.stash_each = nothing_each,
 		.stash = stash,
-		.tx_few = tx_few,
 		.stamp = kbp_dpdk_stamp,
 	};
 

@@ -92,6 +92,7 @@ struct kbp_dpdk_port {
 	uint32_t buf_bytes;   /* data room of an RX buffer, without headroom */
 	bool scatter;
 	/* reports */
+	uint16_t want_mtu; /* where the kernel has no interface to say it; 0: the device's */
 	bool want_reports;
 	uint8_t report_ip4[4];
 	struct kbp_reports *reports;

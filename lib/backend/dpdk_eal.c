@@ -23,7 +23,7 @@
 
 #define SAID_BYTES 2048u
 #define ARGS_MAX 64
-#define NO_HUGE_MB 1024u /* address space, not memory: pages come when they are written to */
+#define NO_HUGE_MB 96u /* besides what the port needs, twice; a program may lock its memory */
 
 static struct {
 	pthread_mutex_t lock;
@@ -235,7 +235,7 @@ static void no_huge_add(const struct kbp_dpdk_want *want, struct words *w)
 	if (!has_word(w, "--iova-mode"))
 		word_add(w, "--iova-mode=va");
 	if (!has_word(w, "-m"))
-		word_add(w, "-m%llu", (unsigned long long)(NO_HUGE_MB + want->bytes / 1048576u));
+		word_add(w, "-m%llu", (unsigned long long)(NO_HUGE_MB + 2 * want->bytes / 1048576u));
 }
 
 /* Hugepages where there are enough, memory without where there are not and nobody forbids it. */

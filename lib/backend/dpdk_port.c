@@ -11,14 +11,18 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
+#include <linux/sockios.h>
 
 #include <bpf/libbpf.h>
 #include <xdp/libxdp.h>
@@ -56,6 +60,8 @@ static int word_read(struct kbp_dpdk_port *e, struct words *w, const char *word)
 		snprintf(w->devargs, sizeof(w->devargs), "%s", word + 8);
 	else if (sscanf(word, "queues=%u%c", &n, &end) == 1 && n && n <= KBP_DPDK_QUEUES)
 		e->n_queues = (uint16_t)n;
+	else if (sscanf(word, "mtu=%u%c", &n, &end) == 1 && n >= 68 && n <= 9600)
+		e->want_mtu = (uint16_t)n;
 	else if (!strcmp(word, "match=off"))
 		e->match = false;
 	else if (!strcmp(word, "isolate"))
@@ -148,7 +154,7 @@ static int over_interface(struct kbp_port *p, const struct words *w, struct devi
 			  struct kbp_error *err)
 {
 	static unsigned number;
-	const struct kbp_dpdk_port *e = p->priv;
+	struct kbp_dpdk_port *e = p->priv;
 	const char *pmd = w->pmd[0] ? w->pmd : "net_af_packet";
 	uint32_t frame =
 		pow2_above(p->info.mtu + 14u + 4u + 128u); /* TPACKET2_HDRLEN and a tag besides */
@@ -161,10 +167,12 @@ static int over_interface(struct kbp_port *p, const struct words *w, struct devi
 		 __atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
 	n = snprintf(d->devargs, sizeof(d->devargs), "iface=%s", p->info.interface);
 	/* what the user says comes last and counts; where it says the same, ours is left out */
-	if (!strcmp(pmd, "net_af_packet") && !strstr(w->devargs, "framesz"))
+	if (!strcmp(pmd, "net_af_packet") && !strstr(w->devargs, "framesz")) {
 		n += snprintf(d->devargs + n, sizeof(d->devargs) - (size_t)n,
 			      ",qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u", e->n_queues, frame,
 			      frame < AF_PACKET_BLOCK ? AF_PACKET_BLOCK : frame, AF_PACKET_FRAMES);
+		e->least_buf = frame; /* it does not cut frames into parts */
+	}
 	if (!strcmp(pmd, "net_af_xdp")) {
 		n += snprintf(d->devargs + n, sizeof(d->devargs) - (size_t)n, ",queue_count=%u",
 			      e->n_queues);
@@ -178,9 +186,9 @@ static int over_interface(struct kbp_port *p, const struct words *w, struct devi
 	return 0;
 }
 
-static int pci_find(struct kbp_port *p, struct device *d, struct kbp_error *err)
+static int pci_find(struct kbp_port *p, const char *address, struct device *d, struct kbp_error *err)
 {
-	int rc = kbp_dpdk_pci_find("", p->info.interface, &d->pci, err);
+	int rc = kbp_dpdk_pci_find("", address, &d->pci, err);
 
 	if (rc)
 		return rc;
@@ -202,10 +210,28 @@ static bool looks_like_pci(const char *name)
 	       sscanf(name, "%x:%x.%x%c", &v[0], &v[1], &v[2], &end) == 3;
 }
 
+/* The PCI address behind an interface, "" for one without. By ethtool: /sys shows the namespace it was mounted
+ * in. */
+static void interface_address(const char *ifname, char *address, size_t size)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = { 0 };
+
+	address[0] = '\0';
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	req.ifr_data = (void *)&info;
+	if (fd >= 0 && !ioctl(fd, SIOCETHTOOL, &req) && looks_like_pci(info.bus_info))
+		snprintf(address, size, "%s", info.bus_info);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int device_find(struct kbp_port *p, const struct words *w, struct device *d,
 		       struct kbp_error *err)
 {
 	const char *name = p->info.interface;
+	char address[32];
 	uint16_t id;
 	int rc;
 
@@ -217,11 +243,11 @@ static int device_find(struct kbp_port *p, const struct words *w, struct device 
 	if (p->info.ifindex && w->pmd[0])
 		return over_interface(p, w, d, err);
 	if (p->info.ifindex) {
-		rc = pci_find(p, d, err);
-		return rc == -ENXIO ? over_interface(p, w, d, err) : rc;
+		interface_address(name, address, sizeof(address));
+		return address[0] ? pci_find(p, address, d, err) : over_interface(p, w, d, err);
 	}
 	if (looks_like_pci(name))
-		return pci_find(p, d, err);
+		return pci_find(p, name, d, err);
 	if (!is_vdev_name(name))
 		return kbp_failf(
 			err, -ENODEV,
@@ -386,11 +412,17 @@ static int facts_read(struct kbp_port *p, const struct device *d, struct kbp_err
 					 "give a smaller queues=",
 				 "open %s: %s has %u RX and %u TX queues", p->info.interface,
 				 driver, e->dev.max_rx_queues, e->dev.max_tx_queues);
+	if (d->is_pci && e->want_mtu > e->dev.max_mtu)
+		return kbp_failf(err, -EINVAL,
+				 "give a smaller mtu=", "open %s: %s takes an MTU of %u",
+				 p->info.interface, driver, e->dev.max_mtu);
 	snprintf(p->info.driver, sizeof(p->info.driver), "%s", driver);
 	if (!p->info.ifindex && !rte_eth_macaddr_get(e->id, &mac))
 		memcpy(p->info.mac, mac.addr_bytes, 6);
 	if (!p->info.ifindex && !rte_eth_dev_get_mtu(e->id, &mtu))
 		p->info.mtu = mtu ? mtu : 1500;
+	if (!p->info.ifindex && e->want_mtu)
+		p->info.mtu = e->want_mtu;
 	if (!p->info.ifindex) {
 		p->info.virtual_device = is_virtual(d, driver);
 		p->info.numa_node = rte_eth_dev_socket_id(e->id);

@@ -385,13 +385,13 @@ static void note(struct kbp_dpdk_full *f, const char *text)
 }
 
 /* Vector receive functions of drivers take descriptors by fours or eights, and give nothing for less. */
-static uint32_t ask_mask(const struct kbp_dpdk_port *e, uint16_t queue)
+static bool takes_eights(const struct kbp_dpdk_port *e, uint16_t queue)
 {
 	struct rte_eth_burst_mode mode = { 0 };
 
 	if (rte_eth_rx_burst_mode_get(e->id, queue, &mode))
-		return 0;
-	return strstr(mode.info, "Vector") || strstr(mode.info, "vector") ? 7 : 0;
+		return false;
+	return strstr(mode.info, "Vector") || strstr(mode.info, "vector");
 }
 
 static int options_fit(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_dpdk_full *f,
@@ -464,8 +464,9 @@ static int queue_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_d
 	f->x.queue = (uint16_t)c->opts.channel;
 	f->x.tx_pool = e->pools->tx[f->x.queue];
 	f->x.tx_careful = (c->opts.flags & KBP_QUEUE_COMPLETIONS) != 0;
-	f->x.ask_mask = ask_mask(e, f->x.queue);
-	f->x.special = e->match ? KBP_DPDK_MATCH : 0;
+	f->x.special = takes_eights(e, f->x.queue) ? KBP_DPDK_ODD : 0;
+	if (e->match)
+		f->x.special |= KBP_DPDK_MATCH;
 	f->x.stamp_flag_shift = c->opts.flags & KBP_QUEUE_RX_STAMPS ? e->clock.shift : 0;
 	f->x.q.hold_max = c->opts.hold_max;
 	f->x.q.flags = c->opts.flags;
@@ -478,6 +479,7 @@ int kbp_dpdk_queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp
 {
 	struct kbp_dpdk_port *e = kbp_dpdk_port(p);
 	struct kbp_dpdk_full *f = aligned_alloc(64, (sizeof(*f) + 63) & ~63ul);
+	struct rte_eth_link link = { 0 };
 	int rc = 0;
 
 	if (!f)
@@ -502,6 +504,9 @@ int kbp_dpdk_queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp
 		return rc;
 	}
 	kbp_dpdk_start(f);
+	/* the kernel tells of its own; the monitor looks at others, but only now and then */
+	if (!p->info.ifindex && !rte_eth_link_get_nowait(e->id, &link) && !link.link_status)
+		kbp_queue_set_state(&f->x.q, KBP_QUEUE_LINK_DOWN);
 	if (!(c->opts.flags & KBP_QUEUE_RX))
 		kbp_dpdk_start_tx_only(f);
 	*q = &f->x.q;

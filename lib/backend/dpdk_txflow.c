@@ -11,6 +11,9 @@ int kbp_dpdk_txflow_open(struct kbp_txflow *t, const struct kbp_flow *flow, stru
 	(void)err;
 	if (!t->room || t->room > room)
 		t->room = room;
+	/* what kbp_tx_each takes buffers from, when it has to ask nothing else */
+	if (t->hdr_len && !kbp_dpdk(t->q)->tx_careful)
+		t->priv = kbp_dpdk(t->q)->tx_pool;
 	return 0;
 }
 

@@ -23,8 +23,17 @@ static struct kbp_bench_opts small(void)
 	o.rate_pps = 2000;
 	o.seconds = 1;
 	o.rounds = 2;
+	o.backends = NULL; /* all of them, in this order: */
 	return o;
 }
+
+static const char *const all_names[] = {
+	"socket",	  "af_xdp",
+#ifdef HAVE_DPDK
+	"dpdk:af_packet", "dpdk:af_xdp", "dpdk:memif",
+#endif
+	"ef_vi_sim",
+};
 
 static struct kbp_results *bench(const struct kbp_bench_opts *o)
 {
@@ -36,8 +45,11 @@ static struct kbp_results *bench(const struct kbp_bench_opts *o)
 	return res;
 }
 
-/* What a lab is measured with when nothing is named: socket, af_xdp, ef_vi_sim. */
-#define BACKENDS 3
+/* What a lab is measured with when nothing is named. */
+#define BACKENDS ((int)KBP_ARRAY_SIZE(all_names))
+/* Where that would only take longer: one that is built in, a module, one that is emulated. */
+#define SOME "socket,af_xdp,ef_vi_sim"
+#define SOME_BACKENDS 3
 
 static const struct kbp_finding *finding(const struct kbp_results *res, const char *code)
 {
@@ -78,10 +90,8 @@ static void every_backend_delivers_every_byte_in_order_and_alike(void **state)
 	o.flows = 3;
 	res = bench(&o);
 	assert_int_equal(res->n_runs, BACKENDS);
-	assert_string_equal(res->run[0].backend, "socket");
-	assert_string_equal(res->run[1].backend, "af_xdp");
-	assert_string_equal(res->run[2].backend, "ef_vi_sim");
 	for (int i = 0; i < BACKENDS; i++) {
+		assert_string_equal(res->run[i].backend, all_names[i]);
 		assert_whole(&res->run[i], 2000);
 		assert_string_equal(res->run[i].proof, "proven");
 		assert_true(res->run[i].virtual_device);
@@ -91,20 +101,22 @@ static void every_backend_delivers_every_byte_in_order_and_alike(void **state)
 		assert_int_equal(res->run[i].lateness.samples, 2000);
 		assert_true(res->run[i].rx_ring > 0 || i == 0);
 	}
-	assert_string_equal(res->run[0].digest, res->run[1].digest);
-	assert_string_equal(res->run[0].digest, res->run[2].digest);
+	for (int i = 1; i < BACKENDS; i++)
+		assert_string_equal(res->run[0].digest, res->run[i].digest);
 	kbp_results_free(res);
 }
 
 static void the_order_of_the_backends_rotates(void **state)
 {
 	struct kbp_bench_opts o = small();
-	struct kbp_results *res = bench(&o);
+	struct kbp_results *res;
 
 	(void)state;
-	for (uint32_t i = 0; i < BACKENDS; i++) {
+	o.backends = SOME;
+	res = bench(&o);
+	for (uint32_t i = 0; i < SOME_BACKENDS; i++) {
 		assert_int_equal(res->run[i].round[0].position, i);
-		assert_int_equal(res->run[(i + 1) % BACKENDS].round[1].position, i);
+		assert_int_equal(res->run[(i + 1) % SOME_BACKENDS].round[1].position, i);
 	}
 	kbp_results_free(res);
 }
@@ -143,6 +155,7 @@ static void an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name(v
 		struct kbp_bench_opts o = small();
 		struct kbp_results *res;
 
+		o.backends = SOME;
 		o.mode = modes[m];
 		o.rate_pps = 20000;
 		o.rounds = 1;
@@ -150,8 +163,8 @@ static void an_overloaded_receiver_loses_nine_in_ten_and_every_loss_has_a_name(v
 		o.rx_ring = 64;
 		o.rcvbuf_bytes = 65536;
 		res = bench(&o);
-		assert_int_equal(res->n_runs, BACKENDS);
-		for (int i = 0; i < BACKENDS; i++) {
+		assert_int_equal(res->n_runs, SOME_BACKENDS);
+		for (int i = 0; i < SOME_BACKENDS; i++) {
 			const struct kbp_result_run *r = &res->run[i];
 
 			assert_true(r->sent > 0);
@@ -347,10 +360,16 @@ static void frames_larger_than_a_buffer_arrive_whole(void **state)
 	(void)state;
 	o.frame_bytes = 9000;
 	o.rate_pps = 400;
+#ifdef HAVE_DPDK /* net_af_xdp takes no more than a page */
+	o.backends = SOME ",dpdk:af_packet,dpdk:memif";
+#else
+	o.backends = SOME;
+#endif
 	res = bench(&o);
 	for (uint32_t i = 0; i < res->n_runs; i++)
 		assert_whole(&res->run[i], 400);
-	assert_int_equal(res->n_runs, BACKENDS);
+	assert_in_range(res->n_runs, SOME_BACKENDS, BACKENDS);
+	assert_null(finding(res, "unavailable"));
 	kbp_results_free(res);
 }
 

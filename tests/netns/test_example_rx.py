@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 
-KBYPASS, RX = sys.argv[1:]
+KBYPASS, RX, *MORE = sys.argv[1:]
 SKIP = 77
 PREFIX = f"ex{os.getpid() % 10000}"
 GROUP, PORT, N = "239.7.7.7", 5000, 20
 GROUP_HEX = bytes(reversed([int(b) for b in GROUP.split(".")])).hex().upper()
-BACKENDS = ["socket", "af_xdp", "ef_vi_sim"]
+BACKENDS = ["socket", "af_xdp", "ef_vi_sim", *MORE]
 SENDER = f"""
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -8,6 +8,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,6 +24,32 @@
 int kbp_bench_enter(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err)
 {
 	return b->net.host[side].netns[0] ? kbp_lab_enter(&b->net, side, err) : 0;
+}
+
+/* A wire in memory has no namespace but that of its socket's name, which both ends have to share. */
+int kbp_bench_port(const struct kbp_bench *b, const char *backend, enum kbp_lab_side side,
+		   const struct kbp_port_opts *opts, struct kbp_port **port, struct kbp_error *err)
+{
+	const char *ifname = b->net.host[side].ifname;
+	struct kbp_port_opts o = *opts;
+	struct kbp_bench_path path;
+	char args[192] = "";
+	int rc;
+
+	kbp_bench_path(backend, &path);
+	if (path.memory) {
+		ifname = "net_memif0";
+		snprintf(args, sizeof(args), "mtu=%u devargs=role=%s,socket=kbypass-%d,rsize=11",
+			 b->whole->mtu_min > LAB_MTU ? b->whole->mtu_min : LAB_MTU,
+			 side == KBP_LAB_RX ? "server" : "client", (int)getppid());
+	} else if (path.pmd[0]) {
+		snprintf(args, sizeof(args), "pmd=%s", path.pmd);
+	} else if (!strncmp(backend, "ef_vi", 5)) {
+		snprintf(args, sizeof(args), "%s", b->o.ef_vi_words ? b->o.ef_vi_words : "");
+	}
+	o.args = args;
+	rc = path.memory ? 0 : kbp_bench_enter(b, side, err);
+	return rc ? rc : kbp_port_open(path.name, ifname, &o, port, err);
 }
 
 uint64_t kbp_bench_tx_dropped(const char *ifname)

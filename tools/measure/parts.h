@@ -115,6 +115,7 @@ enum kbp_stage { KBP_STAGE_OPENING = 0, KBP_STAGE_READY, KBP_STAGE_DONE, KBP_STA
 struct kbp_round_shared {
 	uint32_t rx_stage, tx_stage; /* enum kbp_stage */
 	uint32_t stop;		     /* the sender ends early */
+	uint32_t rx_closed;	     /* the receiver has closed its port */
 	/* written by the receiver */
 	struct kbp_error rx_error;
 	struct kbp_port_info port;
@@ -184,7 +185,16 @@ struct kbp_bench {
 	struct kbp_bench_progress at;
 };
 
+/* A backend as lists name it. "dpdk:af_xdp" is dpdk by that driver; "dpdk:memif" is a wire in memory between
+ * the two processes, which no kernel sees. */
+struct kbp_bench_path {
+	char name[16]; /* kbp_port_open's */
+	char pmd[16];
+	bool memory;
+};
+
 /* plan.c: what to do, on which CPUs, with which frames */
+void kbp_bench_path(const char *listed, struct kbp_bench_path *path);
 int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err);
 /* The names in b->o.backends, each of which must be there. */
 int kbp_bench_backends(struct kbp_bench *b, struct kbp_error *err);
@@ -202,6 +212,9 @@ int kbp_bench_network(struct kbp_bench *b, struct kbp_error *err);
 /* Makes the lab for these frames, or checks that they fit the given interfaces. */
 int kbp_bench_wire(struct kbp_bench *b, struct kbp_error *err);
 int kbp_bench_enter(const struct kbp_bench *b, enum kbp_lab_side side, struct kbp_error *err);
+/* Opens the port of one end, in its namespace; opts->args are filled in here. */
+int kbp_bench_port(const struct kbp_bench *b, const char *backend, enum kbp_lab_side side,
+		   const struct kbp_port_opts *opts, struct kbp_port **port, struct kbp_error *err);
 /* Frames the device dropped on sending so far; 0 when it does not say. */
 uint64_t kbp_bench_tx_dropped(const char *ifname);
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,12 +20,32 @@
 
 /* What is measured when nothing is named: what is built into libkbypass, and the modules that are there. */
 static const char *const built_in[] = { "socket", "af_xdp" };
-static const char *const modules[] = { "ef_vi", "ef_vi_sim" };
+static const struct {
+	const char *name;
+	bool lab, wire; /* on a lab's devices, on interfaces that were named */
+} modules[] = {
+	{ "dpdk", false, true },	{ "dpdk:af_packet", true, false },
+	{ "dpdk:af_xdp", true, false }, { "dpdk:memif", true, false },
+	{ "ef_vi", false, true }, /* a lab's devices are nobody's adapter */
+	{ "ef_vi_sim", true, true },
+};
+
+void kbp_bench_path(const char *listed, struct kbp_bench_path *path)
+{
+	size_t n = strcspn(listed, ":");
+
+	memset(path, 0, sizeof(*path));
+	snprintf(path->name, sizeof(path->name), "%.*s", (int)n, listed);
+	if (listed[n])
+		snprintf(path->pmd, sizeof(path->pmd), "%s", listed + n + 1);
+	path->memory = !strcmp(path->pmd, "memif");
+}
 
 /* One name of the list, blanks around it allowed. */
 static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct kbp_error *err)
 {
 	char *name = b->backend[b->n_backends];
+	struct kbp_bench_path path;
 
 	while (len && *at == ' ') {
 		at++;
@@ -37,6 +58,13 @@ static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct 
 				 "give names of backends with commas between, like socket,af_xdp",
 				 "read the list of backends \"%.40s\"", b->o.backends);
 	memcpy(name, at, len);
+	kbp_bench_path(name, &path);
+	if (strchr(name, ':') && (strcmp(path.name, "dpdk") != 0 || !path.pmd[0]))
+		return kbp_failf(
+			err, -EINVAL,
+			"only dpdk takes a driver behind a colon, like dpdk:af_xdp, dpdk:af_packet or "
+			"dpdk:memif",
+			"read the backend \"%s\"", name);
 	for (uint32_t i = 0; i < b->n_backends; i++) {
 		if (!strcmp(b->backend[i], name))
 			return kbp_failf(err, -EINVAL, "name each backend once",
@@ -69,11 +97,11 @@ static void backends_default(struct kbp_bench *b)
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(built_in); i++)
 		strcpy(b->backend[b->n_backends++], built_in[i]);
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(modules); i++) {
-		/* a lab's devices are nobody's adapter */
-		if (!strcmp(modules[i], "ef_vi") && !b->o.rx_ifname)
-			continue;
-		if (module_there(modules[i]))
-			strcpy(b->backend[b->n_backends++], modules[i]);
+		struct kbp_bench_path path;
+
+		kbp_bench_path(modules[i].name, &path);
+		if ((b->o.rx_ifname ? modules[i].wire : modules[i].lab) && module_there(path.name))
+			strcpy(b->backend[b->n_backends++], modules[i].name);
 	}
 }
 
@@ -91,9 +119,11 @@ static int backends_check(const struct kbp_bench *b, struct kbp_error *err)
 	pid = fork();
 	if (!pid) {
 		for (uint32_t i = 0; i < b->n_backends; i++) {
+			struct kbp_bench_path path;
 			struct kbp_port *port;
 
-			rc = kbp_port_open(b->backend[i], "/", NULL, &port, e);
+			kbp_bench_path(b->backend[i], &path);
+			rc = kbp_port_open(path.name, "/", NULL, &port, e);
 			if (rc == -ENOENT || rc == -ENOEXEC)
 				break;
 			memset(e, 0, sizeof(*e));

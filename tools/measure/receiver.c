@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -201,15 +202,12 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
 	struct kbp_queue_opts qo = KBP_QUEUE_OPTS_INIT;
 	struct kbp_port_info info;
-	int rc = kbp_bench_enter(b, KBP_LAB_RX, err), n;
+	int rc, n;
 
-	if (rc)
-		return rc;
 	po.mode = b->o.mode;
 	po.flags = b->o.strict ? KBP_PORT_STRICT : 0;
 	po.label = "bench";
-	po.args = strncmp(backend, "ef_vi", 5) ? NULL : b->o.ef_vi_words;
-	rc = kbp_port_open(backend, b->net.host[KBP_LAB_RX].ifname, &po, &r->port, err);
+	rc = kbp_bench_port(b, backend, KBP_LAB_RX, &po, &r->port, err);
 	if (rc)
 		return rc;
 	qo.flags = KBP_QUEUE_RX;
@@ -225,13 +223,15 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 	for (uint32_t i = 0; i < r->s->n_flows; i++) {
 		struct kbp_flow flow = r->s->flows[i];
 
-		if (b->lab && flow.vlan)
-			flow.flags |= KBP_FLOW_NO_JOIN; /* no switch there, and no VLAN interface */
+		/* no switch there, and no VLAN interface; or no interface at all */
+		if ((b->lab && flow.vlan) || !info.ifindex)
+			flow.flags |= KBP_FLOW_NO_JOIN;
 		rc = kbp_flow_add(r->q[0], &flow, NULL, err);
 		if (rc)
 			return rc;
 	}
-	wait_for_carrier(r);
+	if (info.ifindex)
+		wait_for_carrier(r);
 	return 0;
 }
 
@@ -251,6 +251,18 @@ static int settle(struct receiver *r, struct kbp_error *err)
 	if (r->b->o.fifo)
 		r->sh->rx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
 	return 0;
+}
+
+/* Which driver it was, and that this program has not its inline half: it does not link DPDK. */
+static void note_dpdk(struct kbp_round_shared *sh)
+{
+	char note[sizeof(sh->port.note)];
+
+	if (sh->port.kind != KBP_DPDK)
+		return;
+	snprintf(note, sizeof(note), "driver %s, array form%s%.80s", sh->port.driver,
+		 sh->port.note[0] ? "; " : "", sh->port.note);
+	memcpy(sh->port.note, note, sizeof(note));
 }
 
 static void report(struct receiver *r)
@@ -276,6 +288,7 @@ static void report(struct receiver *r)
 		}
 	}
 	kbp_port_info(r->port, &sh->port);
+	note_dpdk(sh);
 	sh->n_queues = r->n_queues;
 	sh->n_records = r->n_records;
 	sh->overflow = r->overflow;
@@ -287,6 +300,7 @@ static void close_all(struct receiver *r)
 	while (r->n_queues)
 		kbp_queue_close(r->q[--r->n_queues], KBP_CLOSE_FORCE, NULL);
 	kbp_port_close(r->port, NULL);
+	__atomic_store_n(&r->sh->rx_closed, 1, __ATOMIC_RELEASE);
 }
 
 int kbp_bench_receive(struct kbp_bench *b, const char *backend)
@@ -310,6 +324,8 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	}
 	kbp_port_info(r.port, &sh->port);
 	__atomic_store_n(&sh->rx_stage, KBP_STAGE_READY, __ATOMIC_RELEASE);
+	if (!sh->port.ifindex)
+		wait_for_carrier(&r); /* a wire in memory is up when the other end is there */
 	dead = receive_until_quiet(&r);
 	if (dead)
 		dead = cause_of_death(&r, dead);

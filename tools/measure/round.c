@@ -19,6 +19,8 @@
 #define SPARE_MS \
 	60000 /* beyond the planned time of sending and the receiver's own bound for draining */
 #define FIFO_PRIORITY 10
+#define CLOSED_MS 50  /* for the thread of net_memif to notice it */
+#define LINK_MS 10000 /* for the two ends of a wire in memory to meet */
 
 static int64_t now_ms(void)
 {
@@ -44,23 +46,60 @@ int kbp_bench_step(struct kbp_bench *b, const char *doing, struct kbp_error *err
 
 /* ---------------------------------------------------------------- the sending process */
 
-static int send_all(struct kbp_bench *b, struct kbp_error *err)
+/* The sending end of a wire in memory: raw frames by the backend's own way of sending. */
+static int memory_open(struct kbp_bench *b, struct kbp_port **port, struct kbp_queue **q,
+		       struct kbp_txflow **t, struct kbp_error *err)
 {
-	struct kbp_sender_opts o = { .size = sizeof(o) };
-	struct sched_param fifo = { .sched_priority = FIFO_PRIORITY };
-	const char *ifname = b->net.host[KBP_LAB_TX].ifname;
-	struct kbp_sender *snd = NULL;
-	uint64_t dropped;
-	int rc = kbp_bench_enter(b, KBP_LAB_TX, err);
+	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
+	struct kbp_queue_opts qo = KBP_QUEUE_OPTS_INIT;
+	struct timespec ms = { .tv_nsec = 1000000 };
+	int rc = kbp_bench_port(b, b->at.backend, KBP_LAB_TX, &po, port, err);
 
+	qo.flags = KBP_QUEUE_TX;
+	if (!rc)
+		rc = kbp_queue_open(*port, &qo, q, err);
+	if (!rc)
+		rc = kbp_txflow_open_raw(*q, t, err);
 	if (rc)
 		return rc;
-	o.ifname = ifname;
-	o.tsc = &b->tsc;
-	o.cpu = b->cpu_tx + 1;
-	o.stop = &b->sh->stop;
-	o.sent_ticks = b->sent_ticks;
-	rc = kbp_sender_open(&b->slice.s, &o, &snd, err);
+	for (int i = 0; i < LINK_MS && kbp_queue_state(*q) != KBP_QUEUE_UP; i++)
+		nanosleep(&ms, NULL);
+	return kbp_queue_state(*q) == KBP_QUEUE_UP ?
+		       0 :
+		       kbp_failf(err, -ENETDOWN, "the receiving process is not there",
+				 "connect the sender to %s", b->at.backend);
+}
+
+/* The wire lasts as long as both ends do: what is in it is received first. And one end at a time is closed:
+ * net_memif's thread, which deals with the other's leaving, does not look whether its own is being closed. */
+static void memory_linger(struct kbp_bench *b)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+
+	__atomic_store_n(&b->sh->tx_stage, KBP_STAGE_DONE, __ATOMIC_RELEASE);
+	for (int i = 0; i < SPARE_MS && !__atomic_load_n(&b->sh->rx_closed, __ATOMIC_ACQUIRE); i++)
+		nanosleep(&ms, NULL);
+	for (int i = 0; i < CLOSED_MS; i++)
+		nanosleep(&ms, NULL);
+}
+
+static void memory_close(struct kbp_port *port, struct kbp_queue *q)
+{
+	kbp_queue_close(q, KBP_CLOSE_FORCE, NULL);
+	kbp_port_close(port, NULL);
+}
+
+static int send_by(struct kbp_bench *b, struct kbp_sender_opts *o, struct kbp_error *err)
+{
+	struct sched_param fifo = { .sched_priority = FIFO_PRIORITY };
+	struct kbp_sender *snd = NULL;
+	int rc;
+
+	o->tsc = &b->tsc;
+	o->cpu = b->cpu_tx + 1;
+	o->stop = &b->sh->stop;
+	o->sent_ticks = b->sent_ticks;
+	rc = kbp_sender_open(&b->slice.s, o, &snd, err);
 	if (rc)
 		return rc;
 	b->sh->tx_locked = !mlockall(MCL_CURRENT);
@@ -68,11 +107,38 @@ static int send_all(struct kbp_bench *b, struct kbp_error *err)
 	 */
 	if (b->o.fifo && b->n_cpus > 2)
 		b->sh->tx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
-	dropped = kbp_bench_tx_dropped(ifname);
 	rc = kbp_sender_run(snd, &b->sh->tx, err);
-	b->sh->tx_dropped = (uint32_t)(kbp_bench_tx_dropped(ifname) - dropped); /* a 32-bit
-										 * counter */
 	kbp_sender_close(snd);
+	return rc;
+}
+
+static int send_all(struct kbp_bench *b, struct kbp_error *err)
+{
+	struct kbp_sender_opts o = { .size = sizeof(o) };
+	struct kbp_bench_path path;
+	struct kbp_port *port = NULL;
+	struct kbp_queue *q = NULL;
+	uint64_t dropped;
+	int rc;
+
+	kbp_bench_path(b->at.backend, &path);
+	if (path.memory) {
+		rc = memory_open(b, &port, &q, &o.txflow, err);
+		if (!rc)
+			rc = send_by(b, &o, err);
+		if (!rc)
+			memory_linger(b);
+		memory_close(port, q);
+		return rc;
+	}
+	rc = kbp_bench_enter(b, KBP_LAB_TX, err);
+	if (rc)
+		return rc;
+	o.ifname = b->net.host[KBP_LAB_TX].ifname;
+	dropped = kbp_bench_tx_dropped(o.ifname);
+	rc = send_by(b, &o, err);
+	b->sh->tx_dropped = (uint32_t)(kbp_bench_tx_dropped(o.ifname) - dropped); /* a 32-bit
+										   * counter */
 	return rc;
 }
 
@@ -165,10 +231,11 @@ static int outcome(const struct kbp_bench *b, struct kbp_error *err)
 {
 	const struct kbp_error *e = NULL;
 
-	if (b->sh->rx_stage == KBP_STAGE_FAILED)
-		e = &b->sh->rx_error;
-	else if (b->sh->tx_stage == KBP_STAGE_FAILED)
+	/* when the sender fails first, a wire in memory goes down for the receiver */
+	if (b->sh->tx_stage == KBP_STAGE_FAILED)
 		e = &b->sh->tx_error;
+	else if (b->sh->rx_stage == KBP_STAGE_FAILED)
+		e = &b->sh->rx_error;
 	if (!e)
 		return 0;
 	if (err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The open-loop sender. It sends through a raw packet socket, so that the same frames, made by the
- * same code, reach every backend that is compared.
+ * same code, reach every backend that is compared; or through a backend, where there is no interface.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -103,6 +103,20 @@ static int socket_open(struct kbp_sender *snd, const char *step, struct kbp_erro
 	return 0;
 }
 
+static int txflow_check(const struct kbp_sender *snd, const char *step, struct kbp_error *err)
+{
+	const struct kbp_txflow *t = snd->opts.txflow;
+
+	if (t->hdr_len)
+		return kbp_fail(err, -EINVAL, step,
+				"it puts headers of its own in front: open it by kbp_txflow_open_raw");
+	if (snd->sched->len_max > t->room)
+		return kbp_fail(err, -EMSGSIZE, step,
+				"the longest frame has %u bytes, and it takes %u: send smaller frames",
+				snd->sched->len_max, t->room);
+	return 0;
+}
+
 int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *opts,
 		    struct kbp_sender **out, struct kbp_error *err)
 {
@@ -112,12 +126,14 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 
 	*out = NULL;
 	snprintf(step, sizeof(step), "open the sender on %s",
-		 opts->ifname ? opts->ifname : "no interface");
+		 opts->txflow ? "a txflow" :
+		 opts->ifname ? opts->ifname :
+				"no interface");
 	if (opts->size != sizeof(*opts))
 		return kbp_fail(
 			err, -EINVAL, step,
 			"opts->size is not sizeof(struct kbp_sender_opts): set it, or rebuild the program");
-	if (!opts->ifname || !*opts->ifname || strlen(opts->ifname) >= IFNAMSIZ)
+	if (!opts->txflow && (!opts->ifname || !*opts->ifname || strlen(opts->ifname) >= IFNAMSIZ))
 		return kbp_fail(err, -ENODEV, step, "that is no interface name: see `ip link`");
 	if (opts->cpu < 0 || opts->cpu > CPU_SETSIZE)
 		return kbp_fail(err, -EINVAL, step, "there is no CPU %d: see `lscpu -e`",
@@ -128,11 +144,11 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 	snd->sched = s;
 	snd->opts = *opts;
 	snd->fd = -1;
-	memcpy(snd->ifname, opts->ifname, strlen(opts->ifname));
+	snprintf(snd->ifname, sizeof(snd->ifname), "%s", opts->txflow ? "a txflow" : opts->ifname);
 	if (!snd->opts.retry_ns)
 		snd->opts.retry_ns = RETRY_NS_DEFAULT;
-	rc = socket_open(snd, step, err);
-	if (!rc)
+	rc = opts->txflow ? txflow_check(snd, step, err) : socket_open(snd, step, err);
+	if (!rc && !opts->txflow)
 		rc = interface_check(snd, step, err);
 	/* A child inherits the mapping without page tables: fault them in now rather than while
 	 * sending. Linux before 5.14 does not know this advice, and faults then. */
@@ -183,11 +199,32 @@ static bool wait_until(const struct kbp_sender *snd, uint64_t due, uint64_t *now
 static int link_state(const struct kbp_sender *snd)
 {
 	short flags = 0;
-	int rc = flags_read(snd->fd, snd->ifname, &flags);
+	int rc;
 
+	if (snd->opts.txflow)
+		return kbp_queue_state(snd->opts.txflow->q) == KBP_QUEUE_UP ? 0 : -ENETDOWN;
+	rc = flags_read(snd->fd, snd->ifname, &flags);
 	if (rc)
 		return rc;
 	return (flags & IFF_UP) && (flags & IFF_RUNNING) ? 0 : -ENETDOWN;
+}
+
+/* 0, or the errno of a send that was refused. */
+static int frame_try(const struct kbp_sender *snd, const uint8_t *bytes, uint32_t len)
+{
+	struct kbp_txflow *t = snd->opts.txflow;
+	struct kbp_frame f;
+
+	if (!t)
+		return send(snd->fd, bytes, len, MSG_DONTWAIT) == (ssize_t)len ? 0 : errno;
+	if (kbp_tx_reserve(t, &f, 1) != 1)
+		return ENOBUFS;
+	memcpy(f.data, bytes, len);
+	f.len = len;
+	if (kbp_tx_submit(t->q, &f, 1) == 1)
+		return 0;
+	kbp_tx_cancel(t->q, &f, 1);
+	return ENOBUFS;
 }
 
 /* Tries from *now on and leaves there when it was accepted. Returns 0: sent, or given up and
@@ -200,9 +237,9 @@ static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f
 	int e = 0;
 
 	for (;;) {
-		if (send(snd->fd, bytes, f->len, MSG_DONTWAIT) == (ssize_t)f->len)
+		e = frame_try(snd, bytes, f->len);
+		if (!e)
 			return 0;
-		e = errno;
 		if (e == ENETDOWN || e == ENXIO || e == ENODEV)
 			return -e;
 		if ((e != ENOBUFS && e != EAGAIN && e != EINTR) || stopped(snd))

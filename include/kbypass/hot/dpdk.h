@@ -45,8 +45,6 @@ struct kbp_dpdk_calls {
 	unsigned (*stash_each)(struct kbp_rx rx, unsigned n, unsigned max, kbp_handler fn, void *arg);
 	/* These packets come later. */
 	void (*stash)(struct kbp_dpdk_queue *x, struct rte_mbuf **m, unsigned n);
-	/* Free buffers for a burst of n, when there are not enough for all of it: how many there are. */
-	unsigned (*tx_few)(struct kbp_dpdk_queue *x, struct rte_mbuf **m, unsigned n);
 	/* A stamp as the device's driver writes it, in nanoseconds. */
 	struct kbp_stamp (*stamp)(struct kbp_dpdk_queue *x, const struct rte_mbuf *m);
 };
@@ -54,17 +52,17 @@ struct kbp_dpdk_calls {
 /* Why a poll is more than a burst that goes straight to the handler. One word, so that a plain poll asks one
  * question. */
 enum {
-	KBP_DPDK_STASHED = 1u << 0,  /* packets wait in the stash */
-	KBP_DPDK_MATCH = 1u << 1,    /* software tells our flows from other frames */
-	KBP_DPDK_AT_BOUND = 1u << 2, /* hold_max frames were held */
+	KBP_DPDK_ODD = 7u, /* vector drivers take bursts of multiples of 8 only: of any other */
+	KBP_DPDK_STASHED = 1u << 8,   /* packets wait in the stash */
+	KBP_DPDK_MATCH = 1u << 9,     /* software tells our flows from other frames */
+	KBP_DPDK_AT_BOUND = 1u << 10, /* hold_max frames were held */
 };
 
 struct kbp_dpdk_queue {
 	struct kbp_queue q;
 	/* receive */
-	uint32_t special;     /* KBP_DPDK_*; 0: nothing but the loop */
-	uint16_t port, queue; /* DPDK's numbers */
-	uint32_t ask_mask; /* vector drivers take bursts of multiples of 8 only: 7, otherwise 0 */
+	uint32_t special;	   /* KBP_DPDK_*; 0: nothing but the loop */
+	uint16_t port, queue;	   /* DPDK's numbers */
 	uint32_t stamp_flag_shift; /* of the mbuf's "there is a stamp" in ol_flags; 0: no stamps */
 	const struct kbp_dpdk_calls *call;
 	/* send */
@@ -140,7 +138,7 @@ KBP_INLINE unsigned kbp_dpdk_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 	struct rte_mbuf *burst[KBP_DPDK_BURST];
 
 	x->q.rx_count->polls++;
-	if (KBP_UNLIKELY(x->special | (want & x->ask_mask)))
+	if (KBP_UNLIKELY(x->special & (want | ~(uint32_t)KBP_DPDK_ODD)))
 		return x->call->stash_each(rx, 0, max, fn, arg);
 	n = rte_eth_rx_burst(x->port, x->queue, burst, (uint16_t)want);
 	if (!n)
@@ -189,12 +187,13 @@ KBP_INLINE unsigned kbp_dpdk_tx_fill(struct kbp_dpdk_queue *x, struct kbp_tx tx,
 				     unsigned n, bool raw, kbp_filler fn, void *arg)
 {
 	const struct kbp_txflow *t = tx.t;
+	const uint32_t hdr_len = raw ? 0 : t->hdr_len;
 	unsigned i = 0, sent;
 
 	do {
-		uint32_t len, hdr_len = raw ? 0 : t->hdr_len;
 		uint8_t *frame = rte_pktmbuf_mtod(m[i], uint8_t *);
 		struct kbp_frame f;
+		uint32_t len;
 
 		f.token = (uint64_t)(uintptr_t)m[i];
 		f.len = t->room;
@@ -212,30 +211,32 @@ KBP_INLINE unsigned kbp_dpdk_tx_fill(struct kbp_dpdk_queue *x, struct kbp_tx tx,
 		m[i]->data_len = (uint16_t)(len + hdr_len);
 		m[i]->pkt_len = len + hdr_len;
 	} while (++i != n);
+	x->q.tx_count->doorbells++;
 	sent = rte_eth_tx_burst(x->port, x->queue, m, (uint16_t)i);
 	if (KBP_UNLIKELY(sent != n))
 		kbp_dpdk_tx_rest(x, m + sent, n - sent, sent != i);
 	x->q.tx_count->frames += sent;
-	x->q.tx_count->doorbells++;
 	return sent;
 }
 
+/* A burst that the pool cannot fill, and whatever else is not plain, takes the array form. So n stays what the
+ * program wrote, mostly a constant. */
 KBP_INLINE unsigned kbp_dpdk_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, void *arg)
 {
 	struct kbp_dpdk_queue *x = kbp_dpdk(tx.t->q);
+	struct rte_mempool *plain = (struct rte_mempool *)tx.t->priv;
 	unsigned n = max < KBP_DPDK_BURST ? max : KBP_DPDK_BURST;
 	struct rte_mbuf *m[KBP_DPDK_BURST];
 
-	if (KBP_UNLIKELY(x->tx_careful))
-		return kbp_generic_tx_each(tx, max, fn, arg);
-	if (KBP_UNLIKELY(!n || rte_pktmbuf_alloc_bulk(x->tx_pool, m, n))) {
-		n = x->call->tx_few(x, m, n);
-		if (!n)
-			return 0;
+	if (KBP_UNLIKELY(!n))
+		return 0;
+	if (KBP_LIKELY(plain)) {
+		if (KBP_LIKELY(!rte_pktmbuf_alloc_bulk(plain, m, n)))
+			return kbp_dpdk_tx_fill(x, tx, m, n, false, fn, arg);
+	} else if (!tx.t->hdr_len && !x->tx_careful && !rte_pktmbuf_alloc_bulk(x->tx_pool, m, n)) {
+		return kbp_dpdk_tx_fill(x, tx, m, n, true, fn, arg);
 	}
-	if (KBP_LIKELY(tx.t->hdr_len))
-		return kbp_dpdk_tx_fill(x, tx, m, n, false, fn, arg);
-	return kbp_dpdk_tx_fill(x, tx, m, n, true, fn, arg);
+	return kbp_generic_tx_each(tx, max, fn, arg);
 }
 
 #ifdef __cplusplus
