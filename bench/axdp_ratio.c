@@ -353,7 +353,7 @@ static void drain_once(struct child *c, unsigned path, bool count)
 	if (!count)
 		return;
 	/* a frame of somebody else's shows in the bytes */
-	if (n != FRAMES || sent != FRAMES || c->seen.bytes - bytes != FRAMES * FRAME_LEN)
+	if (n != FRAMES || sent != FRAMES || c->seen.bytes - bytes != (uint64_t)FRAMES * FRAME_LEN)
 		r->lost++;
 	else
 		r->frame[r->drains++] = (double)(after - before) / FRAMES;

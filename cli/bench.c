@@ -128,7 +128,7 @@ static int parse(struct given *g, int argc, char **argv)
 		  &o->tx_ifname, 0, 0 },
 		{ "rx-netns", "NAME", "network namespace of --rx", CLI_TEXT, &o->rx_netns, 0, 0 },
 		{ "tx-netns", "NAME", "network namespace of --tx", CLI_TEXT, &o->tx_netns, 0, 0 },
-		{ "backend", "LIST", "like socket,af_xdp (default: every one that works here)",
+		{ "backend", "LIST", "like socket,dpdk:af_xdp (default: every one that works here)",
 		  CLI_TEXT, &o->backends, 0, 0 },
 		{ "mode", "MODE", "af_xdp: auto (default), zerocopy, copy or generic", CLI_TEXT,
 		  &g->mode, 0, 0 },

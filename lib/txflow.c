@@ -163,7 +163,7 @@ static int resolve(const struct kbp_port *p, struct kbp_flow *f, uint8_t mac[6],
 		ifindex = kbp_link_vlan(ifindex, f->vlan);
 		if (!ifindex) {
 			snprintf(hint, sizeof(hint),
-				 "addresses and neighbours of a VLAN are its own: ip link add link %s "
+				 "addresses and neighbours of a VLAN are its own: ip link add link %.15s "
 				 "name %.9s.%u type vlan id %u",
 				 p->info.interface, p->info.interface, f->vlan, f->vlan);
 			return kbp_failf(err, -EHOSTUNREACH, hint, "find the VLAN %u interface on %s",

@@ -4,7 +4,8 @@
 
 usage: check_headers.py INCLUDE_DIR [SOFTNIC_INCLUDE_DIR]
 
-With the software NIC's headers too: theirs, and the inline half of ef_vi over them.
+With the software NIC's headers too: theirs, and the inline half of ef_vi over them. Where pkg-config knows libdpdk,
+the inline half of dpdk.
 
 Compilers that are not installed are named and left out; without any, exit 77.
 """
@@ -25,6 +26,16 @@ COMPILERS = (
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", os.devnull]
 # Headers that include what only the users of that backend have.
 NEEDS = {"kbypass/hot/dpdk.h": "rte_ethdev.h", "kbypass/hot/ef_vi.h": "etherfabric/ef_vi.h"}
+
+
+def dpdk_flags():
+    """As a program has them that links libdpdk; its own headers are not ours to keep warnings out of."""
+    if not shutil.which("pkg-config"):
+        return []
+    said = subprocess.run(["pkg-config", "--cflags", "libdpdk"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          universal_newlines=True)
+    return re.sub(r"(^| )-I", r"\1-isystem", said.stdout).split() if said.returncode == 0 else []
+
 
 # The inline calls in use, so that what is always_inline is really compiled.
 USE = """
@@ -53,7 +64,7 @@ unsigned use(struct kbp_queue *q, struct kbp_txflow *t, void *arg)
 	n += kbp_rx_each(kbp_rx_as(q, KBP_SOCKET), 8, on_frame, arg);
 	n += kbp_tx_each(kbp_tx_of(t), 8, fill, arg);
 	n += kbp_tx_each(kbp_tx_as(t, KBP_AF_XDP), 8, fill, arg);
-	kbp_rx_return(kbp_rx_of(q), 1);
+	kbp_rx_return(kbp_rx_of(q), (uint64_t)(uintptr_t)arg);
 	kbp_rx_release(q, f, kbp_rx_peek(q, f, 4));
 	kbp_tx_cancel(q, f, kbp_tx_submit(q, f, kbp_tx_reserve(t, f, 4)));
 	return n;
@@ -70,15 +81,18 @@ def use_of_options(header, text):
     return "\n".join(lines + ["\treturn n;", "}", ""]) if names else None
 
 
-def compile_text(compiler, text, *include):
+def compile_text(compiler, text, *include, flags=()):
     name, lang, std = compiler
-    run = subprocess.run([name, "-x", lang, std, *["-I" + i for i in include]] + FLAGS + ["-"], input=text,
+    run = subprocess.run([name, "-x", lang, std, *["-I" + i for i in include], *flags] + FLAGS + ["-"], input=text,
                          universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return run.stdout if run.returncode else ""
 
 
 # The same calls with the half of ef_vi that is compiled in.
 USE_SIM = "#define KBP_HOT_EF_VI_SIM\n#include <kbypass/hot.h>\n" + USE.replace("KBP_AF_XDP", "KBP_EF_VI_SIM")
+
+
+USE_DPDK = "#define KBP_HOT_DPDK\n#include <kbypass/hot.h>\n" + USE.replace("KBP_AF_XDP", "KBP_DPDK")
 
 
 def softnic_texts(folder):
@@ -105,6 +119,9 @@ def main(args):
         print("no compiler or no headers")
         return 77
     bad = done = 0
+    dpdk = dpdk_flags()
+    if not dpdk:
+        print("no libdpdk here: its half is not tried")
     with open(os.path.join(include, "meson.build"), encoding="utf-8") as f:
         installed = f.read()
     for h in headers:
@@ -125,8 +142,12 @@ def main(args):
         texts.append(("use of the inline calls", "#include <kbypass/hot.h>\n" + USE))
         if args[1:] and compiler[2] != "-std=c11":  # as the vendor's, softnic's headers need GNU C or C++
             texts += softnic_texts(args[1])
-        for what, text in texts:
-            said = compile_text(compiler, text, include, *args[1:])
+        texts = [(what, text, ()) for what, text in texts]
+        if dpdk and compiler[2] != "-std=c11":  # DPDK's headers need GNU C or C++
+            texts += [("kbypass/hot/dpdk.h", "#include <kbypass/hot/dpdk.h>\n" * 2, dpdk),
+                      ("use of dpdk", USE_DPDK, dpdk)]
+        for what, text, flags in texts:
+            said = compile_text(compiler, text, include, *args[1:], flags=flags)
             done += 1
             if said:
                 bad += 1

@@ -71,6 +71,8 @@ struct kbp_stamp {
 	uint16_t flags;
 };
 
+static inline unsigned kbp_generic_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -64,8 +64,8 @@ typedef void (*kbp_log_fn)(enum kbp_log_level level, const char *text, void *arg
  * Owns:     `arg` stays the caller's and must outlive every port.
  * Blocks:   never.
  * Threads:  call before the first port is opened; the callback may come from any thread that makes
- *           a cold call and from a port's monitor thread, which may hold the port's lock: it must
- *           not call the library. Hot calls never log. */
+ *           a cold call, from a port's monitor thread and from DPDK's own threads, which may hold the
+ *           port's lock: it must not call the library. Hot calls never log; a driver of DPDK's may. */
 KBP_API void kbp_log_set(kbp_log_fn fn, void *arg);
 
 /* kbp_version - the library's version, "MAJOR.MINOR.PATCH".
@@ -158,7 +158,8 @@ struct kbp_flow {
 
 enum {
 	KBP_FLOW_NO_JOIN =
-		1u << 0, /* multicast without a kernel join: the switch is configured by hand */
+		1u << 0, /* multicast without a kernel join: the switch is configured by hand, and so
+			  * is the NIC's own filter (ip link set IFACE allmulticast on) */
 };
 
 /* kbp_flow_parse - read a flow as people write it: "[udp:]DST:PORT[@SRC[:PORT]][%VLAN][+nojoin]".
@@ -232,14 +233,13 @@ enum {
 /* Everything a port can be asked for. Zero is the default of every member; set `size`. */
 struct kbp_port_opts {
 	size_t size; /* sizeof(struct kbp_port_opts): later versions add members at the end */
-	enum kbp_mode mode;	/* af_xdp: zero-copy, copy or generic; others ignore it */
-	uint32_t flags;		/* KBP_PORT_* */
-	uint32_t frame_bytes;	/* buffer size; 0: from the MTU. af_xdp: 2048 or 4096 */
+	enum kbp_mode mode; /* af_xdp: zero-copy, copy or generic; others ignore it */
+	uint32_t flags;	    /* KBP_PORT_* */
+	uint32_t frame_bytes; /* buffer size; 0: from the MTU. af_xdp: 2048 or 4096. dpdk: at least this */
 	const char *module_dir; /* of backend modules; NULL: beside this library, or as installed */
-	const char *args;	/* backend's own words (DPDK: EAL arguments; ef_vi: see
-				 * kbp_port_open); NULL: none */
-	const char *label;	/* name in the counters file; NULL: the interface's */
-	int monitor_cpu;	/* CPU + 1 for the monitor thread; 0: wherever the opener may run */
+	const char *args;  /* backend's own words (dpdk, ef_vi: see kbp_port_open); NULL: none */
+	const char *label; /* name in the counters file; NULL: the interface's */
+	int monitor_cpu;   /* CPU + 1 for the monitor thread; 0: wherever the opener may run */
 };
 
 /* Initializer of an options struct: its size, all else zero. C++17 has no designated
@@ -263,10 +263,10 @@ struct kbp_port_opts {
 /* What was asked for and what was got. */
 struct kbp_port_info {
 	char backend[16];
-	char interface[16];
-	char driver[32];  /* kernel driver, or "" where there is none */
-	uint32_t kind;	  /* enum kbp_kind */
-	uint32_t ifindex; /* 0 where the kernel has no such interface */
+	char interface[32]; /* as it was opened: an interface, or what a backend calls its device */
+	char driver[32];    /* kernel driver, or "" where there is none; dpdk: DPDK's driver */
+	uint32_t kind;	    /* enum kbp_kind */
+	uint32_t ifindex;   /* 0 where the kernel has no such interface */
 	uint8_t mac[6];
 	uint16_t mtu;
 	int32_t numa_node;    /* -1: unknown or none */
@@ -284,18 +284,29 @@ struct kbp_port_info {
 /* kbp_port_open - open interface `ifname` with the backend of that name.
  *
  * backend:  "socket", "af_xdp", or the name of a module ("dpdk", "ef_vi", "ef_vi_sim").
+ * ifname:   an interface; dpdk: also a PCI address ("0000:03:00.0"), a virtual device of DPDK's
+ *           ("net_memif0"), or a device that the program made with DPDK itself.
  * args:     ef_vi: "express" or "enterprise" chooses the datapath of a card that has both;
  *           "tx=dma", "tx=pio" or "tx=ctpio" the way frames are sent (default: the quickest the
  *           card has). ef_vi_sim: the software NIC's own words too (softnic.h), like "nic=x3522".
+ *           dpdk, blanks between: "pmd=NAME" a virtual device over the interface (default where there
+ *           is no PCI device: net_af_packet), "devargs=K=V,..." of a virtual device, "queues=N",
+ *           "mtu=N" where the kernel has no interface, "match=off" deliver every frame, "isolate" let
+ *           the device keep other frames away, "reports" or "reports=ADDRESS" send IGMP and MLD reports
+ *           of our own; and arguments of DPDK's EAL, which a process starts once (doc/DPDK.md).
  * Returns:  0 and *port, or -errno and *port = NULL.
  * Errors:   -ENODEV no such interface; -ENOENT no such backend or module; -EPERM a named capability
- *           is missing; -EBUSY somebody else's XDP program; -EOPNOTSUPP refused by KBP_PORT_STRICT;
+ *           is missing; -EBUSY somebody else's XDP program, a device that a kernel driver holds, or a
+ *           DPDK that runs already in another way; -ENOMEM hugepages; -ECHILD DPDK runs in a parent of
+ *           this process; -EOPNOTSUPP refused by KBP_PORT_STRICT;
  *           -EINVAL a member of opts.
  * Owns:     the caller owns *port until kbp_port_close; strings in opts are copied.
  * Blocks:   up to seconds (driver restart, carrier, module load).
  * Threads:  any. Starts one monitor thread unless KBP_PORT_NO_MONITOR: asleep until a link event;
  *           on af_xdp it also looks four times a second whether the XDP program is still ours, on
- *           ef_vi a thousand times a second how full the receive rings are. */
+ *           ef_vi a thousand times a second how full the receive rings are, on dpdk ten times a second
+ *           at the link where the kernel has no interface. What other threads print while the first
+ *           dpdk port starts EAL goes through. */
 KBP_API int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port_opts *opts,
 			  struct kbp_port **port, struct kbp_error *err);
 
@@ -318,7 +329,8 @@ KBP_API void kbp_port_info(const struct kbp_port *port, struct kbp_port_info *in
 
 /* kbp_port_fd - readable when kbp_port_service has something to do.
  *
- * Returns:  a descriptor to poll, or -1 when the monitor thread runs (it does the work).
+ * Returns:  a descriptor to poll, or -1 when the monitor thread runs (it does the work), or where
+ *           nothing would wake it (dpdk without a kernel interface: call kbp_port_service now and then).
  * Owns:     the library owns it; do not read or close it.
  * Blocks:   never.
  * Threads:  any. */
@@ -474,6 +486,8 @@ KBP_API int kbp_queue_open_abi(struct kbp_port *port, const struct kbp_queue_opt
 
 /* kbp_queue_open - one RX and/or TX ring on one channel of the device.
  *
+ * dpdk: a device has all its rings made before it is started. The first queue of a port makes them all, of
+ * its own sizes, and starts the device; the last one that is closed stops it.
  * Returns:  0 and *q, or -errno and *q = NULL.
  * Errors:   -EBUSY the channel is taken; -EINVAL a member of opts, or a channel the device lacks;
  *           -ENOMEM; -EPERM; -EOPNOTSUPP refused by KBP_PORT_STRICT.
@@ -503,7 +517,8 @@ KBP_API int kbp_queues_open(struct kbp_port *port, const struct kbp_queue_opts *
 /* kbp_queue_close - drain TX, let go of the ring.
  *
  * Returns:  0, or -EBUSY when frames, txflows or templates of this queue are still out.
- * Errors:   -EBUSY says how many of which; KBP_CLOSE_FORCE takes them back instead.
+ * Errors:   -EBUSY says how many of which; KBP_CLOSE_FORCE takes them back instead (dpdk: buffers that
+ *           are out are written off until the port's last queue is closed).
  * Owns:     on 0 the queue and its flows are gone; on -EBUSY it is unchanged.
  * Blocks:   up to 100 ms while frames in flight drain.
  * Threads:  the queue's thread. NULL is fine. */
@@ -514,6 +529,7 @@ enum { KBP_CLOSE_FORCE = 1u << 0 };
 /* kbp_queue_reopen - bring a queue back after KBP_QUEUE_OVERFLOWED or KBP_QUEUE_RESET, with its
  * flows.
  *
+ * On dpdk a reset device is KBP_QUEUE_GONE: close the port and open it again.
  * Frames held before are void, also when it fails: whether they are given back or not, nothing of them
  * is to be read. The number of frames lost is unknown and counted as one event `lost_unknown`.
  * Returns:  0, or -errno with the queue still dead.
@@ -544,7 +560,8 @@ KBP_API int kbp_queue_fd(const struct kbp_queue *q);
 
 /* kbp_wait - sleep until one of the queues may have frames, or dies.
  *
- * The only call of the data path that blocks. At most 64 queues.
+ * The only call of the data path that blocks. At most 64 queues. dpdk has no descriptor to sleep on:
+ * with one of its queues among them this wakes up every 100 us to look.
  * Returns:  the number of queues that may have frames or are no longer up; 0 at the timeout;
  *           -errno.
  * Owns:     nothing changes hands; `queues` is read only.
@@ -601,7 +618,8 @@ KBP_API int kbp_flow_del(struct kbp_flow_ref *ref, struct kbp_error *err);
  * Owns:     buffers are the caller's until kbp_rx_release, in any order; at most hold_max at a
  *           time.
  * Blocks:   never. Enters the kernel: socket (recvmmsg, one per flow); af_xdp only with driver busy
- *           polling or when the driver asks for a wake-up after the fill ring ran dry (recvfrom).
+ *           polling or when the driver asks for a wake-up after the fill ring ran dry (recvfrom); dpdk
+ *           where the driver does (net_af_xdp with a busy_budget).
  * Threads:  one caller per queue.
  * Fence:    acquire on the producer index; pairs with the release in the kernel's or NIC's
  *           publish. */
@@ -748,8 +766,9 @@ static inline unsigned kbp_tx_reserve(struct kbp_txflow *t, struct kbp_frame *f,
  * sending.
  * Returns:  how many were accepted; f[returned..n) stays with the caller (submit again, or cancel).
  * Owns:     accepted buffers are the device's; contents must not be touched any more.
- * Blocks:   never. Enters the kernel: socket (sendmmsg); af_xdp (sendto, when the driver wants the
- *           kick).
+ * Blocks:   never, but for drivers of DPDK's that do (net_af_packet waits for its full ring). Enters
+ *           the kernel: socket (sendmmsg); af_xdp (sendto, when the driver wants the kick); dpdk where
+ *           the driver does (net_af_packet, net_af_xdp, net_tap).
  * Threads:  one caller per queue.
  * Fence:    release on the TX producer; pairs with the acquire in the kernel's or NIC's fetch. */
 static inline unsigned kbp_tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
@@ -772,7 +791,9 @@ static inline void kbp_tx_cancel(struct kbp_queue *q, const struct kbp_frame *f,
 /* kbp_tx_reap - which submitted frames are done. Only with KBP_QUEUE_COMPLETIONS.
  *
  * Every accepted frame gives one, forwarded ones too, and on L2 backends the sends of templates
- * (kbp_template_token; a socket has copied them when the send returns).
+ * (kbp_template_token; a socket has copied them when the send returns). DPDK has none of its own: a frame
+ * is done when the driver lets go of it, which some drivers do only when more is sent; and net_ring only
+ * when the other end does, which must not be this queue's own program.
  * Returns:  completions written to c[0..max), in the order of submission as the device reports
  *           them; 0 always without KBP_QUEUE_COMPLETIONS.
  * Owns:     a reaped buffer is the queue's again; one not reaped is not reused.
@@ -821,7 +842,8 @@ KBP_API unsigned kbp_template_patch(struct kbp_template *tpl, uint32_t offset, c
  *
  * Returns:  1, or 0: the last send is still in flight, or the ring is full.
  * Owns:     the device reads the buffer until its completion; patch refuses till then. With
- *           KBP_QUEUE_COMPLETIONS the completion must be reaped first, by kbp_tx_reap.
+ *           KBP_QUEUE_COMPLETIONS the completion must be reaped first, by kbp_tx_reap. dpdk sends a
+ *           copy: it can be patched and sent again at once.
  * Blocks:   never. Enters the kernel: as kbp_tx_submit.
  * Threads:  one caller per queue.
  * Fence:    as kbp_tx_submit. */

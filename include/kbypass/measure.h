@@ -208,8 +208,9 @@ struct kbp_bench_opts {
 	const char *rx_ifname, *tx_ifname; /* both or none; none: a lab of its own, gone
 					    * afterwards */
 	const char *rx_netns, *tx_netns;   /* names as in ip-netns(8); NULL: where the caller is */
-	const char *backends;	     /* "af_xdp, socket"; NULL: every one that is installed and
-					    * works here, ef_vi only with rx_ifname */
+	const char *backends;	     /* "af_xdp, dpdk:af_xdp"; NULL: every one that is installed and
+					    * works here, ef_vi only with rx_ifname. "dpdk:NAME" is by
+					    * that driver; dpdk:memif a wire in memory */
 	enum kbp_mode mode;	     /* af_xdp */
 	bool strict;		     /* refuse a lesser mode instead of reporting it, and af_xdp
 				      * must work */

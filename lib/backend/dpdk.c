@@ -58,7 +58,7 @@ static void hear(struct kbp_dpdk_full *f, const struct rte_mbuf *m)
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t at = h->in, len = m->data_len, l3 = 14;
 
-	if (len < 64 - 4 || !(p[0] & 1))
+	if (len < 42 || !(p[0] & 1)) /* not every wire pads */
 		return;
 	if (p[12] == 0x81 && p[13] == 0x00)
 		l3 = 18;
@@ -98,7 +98,7 @@ static bool all_steered(const struct kbp_dpdk_full *f)
 {
 	const struct kbp_dpdk_table *t = __atomic_load_n(&f->p->table, __ATOMIC_ACQUIRE);
 
-	if (!f->p->isolated || !t || !t->n)
+	if (!f->p->isolated || f->count.foreign || !t || !t->n)
 		return false;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (!t->e[i]->rule || (t->e[i]->queue == f->x.queue && !t->e[i]->proven) ||
@@ -141,7 +141,7 @@ static uint32_t stash_front(struct kbp_dpdk_full *f, uint32_t n, uint32_t max)
 
 		if (KBP_UNLIKELY(len > 1 && q->chain_max == 1)) {
 			q->rx_count->truncated++;
-		} else if (KBP_UNLIKELY(len > longest && max && !n)) {
+		} else if (KBP_UNLIKELY(len > KBP_DPDK_SEGS || (len > longest && max && !n))) {
 			q->rx_count->chain_drops++;
 		} else {
 			q->rx_count->hold_limited += len > room;
@@ -360,7 +360,9 @@ static unsigned tx_few(struct kbp_dpdk_queue *x, struct rte_mbuf **m, unsigned n
 	if (!n)
 		return 0;
 	tx_collect(kbp_dpdk_full(&x->q));
-	for (; n; n >>= 1)
+	if (!rte_pktmbuf_alloc_bulk(x->tx_pool, m, n))
+		return n;
+	while (n >>= 1)
 		if (!rte_pktmbuf_alloc_bulk(x->tx_pool, m, n))
 			break;
 	x->q.tx_count->ring_full++;
@@ -389,8 +391,10 @@ static unsigned tx_reserve(struct kbp_txflow *t, struct kbp_frame *f, unsigned n
 		unsigned some = n - done < KBP_DPDK_BURST ? n - done : KBP_DPDK_BURST;
 
 		if (KBP_UNLIKELY(rte_pktmbuf_alloc_bulk(x->tx_pool, m, some))) {
-			some = tx_few(x, m, some);
-			n = done + some;
+			unsigned got = tx_few(x, m, some);
+
+			n = got < some ? done + got : n;
+			some = got;
 		}
 		for (unsigned i = 0; i < some; i++, f++) {
 			uint8_t *frame = rte_pktmbuf_mtod(m[i], uint8_t *);
@@ -441,9 +445,9 @@ static void tx_unprepare(const struct kbp_frame *f, unsigned parts, bool careful
 		unlink_parts(f, parts);
 }
 
-static void tx_flies(struct kbp_dpdk_full *f, struct rte_mbuf *m)
+static void tx_flies(struct kbp_dpdk_full *f, struct rte_mbuf *m, uint64_t token)
 {
-	f->flight.m[f->flight.in++ & f->flight.mask] = m;
+	f->flight.e[f->flight.in++ & f->flight.mask] = (struct kbp_dpdk_flown){ m, token };
 }
 
 /* One packet was taken. */
@@ -455,7 +459,7 @@ KBP_INLINE void tx_taken(struct kbp_dpdk_full *full, const struct kbp_frame *f, 
 	else
 		full->x.q.held -= parts;
 	for (unsigned i = 0; careful && i < parts; i++)
-		tx_flies(full, kbp_dpdk_mbuf(f[i].token));
+		tx_flies(full, kbp_dpdk_mbuf(f[i].token), f[i].token);
 }
 
 /* One burst: at most KBP_DPDK_BURST packets of f[0..n). Returns how many frames were taken; *all: the whole
@@ -513,17 +517,6 @@ static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n
 	}
 }
 
-/* Of a chain only one part at a time is taken out of it; the device has read them all then. */
-static void tx_home(struct kbp_dpdk_full *f, struct rte_mbuf *m)
-{
-	for (unsigned i = 0; i < KBP_DPDK_TEMPLATES; i++)
-		if (f->tpl[i].m == m)
-			return; /* resident */
-	m->next = NULL;
-	m->nb_segs = 1;
-	rte_pktmbuf_free_seg(m);
-}
-
 static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned max)
 {
 	struct kbp_dpdk_full *f = kbp_dpdk_full(q);
@@ -533,14 +526,14 @@ static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned 
 		return 0;
 	tx_collect(f);
 	while (n < max && f->flight.in != f->flight.out) {
-		struct rte_mbuf *m = f->flight.m[f->flight.out & f->flight.mask];
+		const struct kbp_dpdk_flown *e = &f->flight.e[f->flight.out & f->flight.mask];
 
-		if (rte_mbuf_refcnt_read(m) != 1)
+		if (rte_mbuf_refcnt_read(e->m) != 1)
 			break;
 		f->flight.out++;
 		memset(&c[n], 0, sizeof(c[n]));
-		c[n++].token = (uint64_t)(uintptr_t)m;
-		tx_home(f, m);
+		c[n++].token = e->token;
+		rte_pktmbuf_free_seg(e->m); /* of a chain, each part by itself */
 	}
 	q->tx_count->completions += n;
 	return n;
@@ -552,56 +545,48 @@ unsigned kbp_dpdk_flying(struct kbp_dpdk_full *f)
 
 	tx_collect(f);
 	for (uint32_t at = f->flight.out; at != f->flight.in; at++)
-		n += rte_mbuf_refcnt_read(f->flight.m[at & f->flight.mask]) != 1;
+		n += rte_mbuf_refcnt_read(f->flight.e[at & f->flight.mask].m) != 1;
 	return n;
 }
 
 /* ---------------------------------------------------------------- transmit: resident frames */
 
-static struct kbp_dpdk_template *template_of(const struct kbp_template *tpl)
-{
-	return (struct kbp_dpdk_template *)tpl->priv;
-}
-
-/* With completions kept, one that was not reaped keeps the frame busy. */
+/* A copy is sent: drivers tell late, or only when they are asked to send again, that they are done with a buffer,
+ * so a resident one would not be free again in time. */
 bool kbp_dpdk_template_busy(struct kbp_template *tpl)
 {
-	struct kbp_dpdk_full *f = kbp_dpdk_full(tpl->t->q);
-	const struct rte_mbuf *m = template_of(tpl)->m;
-
-	if (rte_mbuf_refcnt_read(m) != 1)
-		tx_collect(f);
-	if (rte_mbuf_refcnt_read(m) != 1)
-		return true;
-	if (f->x.tx_careful)
-		for (uint32_t at = f->flight.out; at != f->flight.in; at++)
-			if (f->flight.m[at & f->flight.mask] == m)
-				return true;
+	(void)tpl;
 	return false;
 }
 
 unsigned kbp_dpdk_template_send(struct kbp_template *tpl)
 {
 	struct kbp_dpdk_full *f = kbp_dpdk_full(tpl->t->q);
-	struct rte_mbuf *m = template_of(tpl)->m;
 	struct kbp_hot_tx *count = f->x.q.tx_count;
+	uint32_t len = tpl->len + tpl->t->hdr_len;
+	struct rte_mbuf *m = NULL;
 
-	if (f->x.tx_careful && f->flight.in - f->flight.out >= f->flight.mask) {
+	if ((f->x.tx_careful && !tx_room(f)) ||
+	    (rte_pktmbuf_alloc_bulk(f->x.tx_pool, &m, 1) && !tx_few(&f->x, &m, 1))) {
 		count->ring_full++;
 		return 0;
 	}
-	m->data_len = (uint16_t)(tpl->len + tpl->t->hdr_len);
-	m->pkt_len = m->data_len;
-	rte_mbuf_refcnt_update(m, 1);
+	memcpy(rte_pktmbuf_mtod(m, uint8_t *), tpl->payload - tpl->t->hdr_len, len);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	if (f->x.tx_careful)
+		rte_mbuf_refcnt_update(m, 1);
 	count->doorbells++;
 	if (rte_eth_tx_burst(f->x.port, f->x.queue, &m, 1) != 1) {
-		rte_mbuf_refcnt_update(m, -1);
+		if (f->x.tx_careful)
+			rte_mbuf_refcnt_update(m, -1);
+		rte_pktmbuf_free_seg(m);
 		count->ring_full++;
 		return 0;
 	}
 	count->frames++;
 	if (f->x.tx_careful)
-		tx_flies(f, m);
+		tx_flies(f, m, tpl->token);
 	return 1;
 }
 

@@ -12,11 +12,10 @@
 
 #include <rte_flow.h>
 
-#define KBP_DPDK_TEMPLATES 64u /* resident buffers of a TX queue */
-#define KBP_DPDK_QUEUES 64u    /* of a port, at the most */
-#define KBP_DPDK_STASH 128u    /* packets: left over from one burst, and put back after it */
-#define KBP_DPDK_SEGS 32u      /* parts of a chain, at the most */
-#define KBP_DPDK_SOCKETS 8u    /* of the kernel's, that a PMD opened for a port */
+#define KBP_DPDK_QUEUES 64u  /* of a port, at the most */
+#define KBP_DPDK_STASH 128u  /* packets: left over from one burst, and put back after it */
+#define KBP_DPDK_SEGS 32u    /* parts of a chain, at the most */
+#define KBP_DPDK_SOCKETS 64u /* of the kernel's, that a PMD opened for a port */
 
 /* A flow of a port: matched by software and, where there is a rule, steered by the device. */
 struct kbp_dpdk_flow {
@@ -41,6 +40,7 @@ struct kbp_dpdk_socket {
 	int fd;
 	int family;	/* AF_PACKET, AF_XDP */
 	uint64_t drops; /* read so far: AF_PACKET forgets what it told */
+	uint64_t base;	/* of AF_XDP, when the device was started */
 };
 
 /* What the driver's stamps mean (dpdk_stamp.c). */
@@ -60,17 +60,18 @@ struct kbp_dpdk_clock {
 struct kbp_dpdk_pools {
 	struct kbp_dpdk_pools *older;
 	struct rte_mempool *rx[KBP_DPDK_QUEUES], *tx[KBP_DPDK_QUEUES], *report;
+	/* buffers that callers had when their queue was closed by force */
+	uint32_t rx_lost[KBP_DPDK_QUEUES], tx_lost[KBP_DPDK_QUEUES];
 };
 
 struct kbp_dpdk_port {
 	uint16_t id; /* DPDK's number */
 	bool ours;   /* probed by us: removed when the port is closed */
 	bool started;
-	uint64_t owner;	 /* our mark at DPDK's device; 0: not open */
-	bool bifurcated; /* the kernel has the device too */
-	bool match;	 /* software matches flows; false: "match=off" */
-	bool isolated;	 /* the device delivers what a rule names and nothing else */
-	bool all_multicast, promiscuous;
+	uint64_t owner;	   /* our mark at DPDK's device; 0: not open */
+	bool bifurcated;   /* the kernel has the device too */
+	bool match;	   /* software matches flows; false: "match=off" */
+	bool isolated;	   /* the device delivers what a rule names and nothing else */
 	bool removed;	   /* the device says that it is gone (any thread) */
 	char name[64];	   /* of the virtual device, or the PCI address */
 	uint16_t n_queues; /* configured, each way; one TX queue more with reports */
@@ -97,7 +98,6 @@ struct kbp_dpdk_port {
 	uint8_t report_ip4[4];
 	struct kbp_reports *reports;
 	uint64_t reports_sent, reports_failed;
-	char note[160];
 };
 
 /* Packets that could not be handed over in their burst. Indices run free. */
@@ -106,14 +106,15 @@ struct kbp_dpdk_stash {
 	uint32_t in, out;
 };
 
-struct kbp_dpdk_flight {
-	struct rte_mbuf **m; /* submitted, in order; each with a reference of ours */
-	uint32_t mask, in, out;
+/* Sent with completions kept: a reference of ours tells when the device has let go. */
+struct kbp_dpdk_flown {
+	struct rte_mbuf *m;
+	uint64_t token; /* of the frame, or of the template it is a copy of */
 };
 
-struct kbp_dpdk_template {
-	struct rte_mbuf *m;
-	bool open;
+struct kbp_dpdk_flight {
+	struct kbp_dpdk_flown *e; /* in order of submission */
+	uint32_t mask, in, out;
 };
 
 struct kbp_dpdk_count {
@@ -128,7 +129,6 @@ struct kbp_dpdk_full {
 	struct kbp_dpdk_stash stash;
 	struct kbp_dpdk_flight flight;
 	struct kbp_dpdk_count count;
-	struct kbp_dpdk_template tpl[KBP_DPDK_TEMPLATES];
 	struct kbp_dpdk_heard *heard; /* NULL: no reports of our own */
 	bool had_stamp;
 	bool registered; /* the opening thread was made known to DPDK for this queue */
@@ -178,8 +178,7 @@ void kbp_dpdk_sockets_after(const struct kbp_dpdk_before *b, struct kbp_port *p)
 
 /* ---- dpdk_queue.c */
 /* Memory for the buffers of a queue, in bytes. */
-uint64_t kbp_dpdk_queue_bytes(uint32_t rx_desc, uint32_t tx_desc, uint32_t hold_max,
-			      uint32_t buf_bytes);
+uint64_t kbp_dpdk_queue_bytes(uint32_t rx_desc, uint32_t tx_desc, uint32_t hold_max, uint32_t room);
 uint32_t kbp_dpdk_buf_bytes(const struct kbp_port *p, bool multi_buffer);
 /* The device is closed: its buffers go. Under the lock of DPDK. */
 void kbp_dpdk_pools_free(struct kbp_dpdk_port *e);
@@ -192,6 +191,8 @@ bool kbp_dpdk_queue_pending(struct kbp_queue *q);
 
 /* ---- dpdk_facts.c */
 void kbp_dpdk_clock_learn(struct kbp_port *p);
+/* The kernel's counts of what the PMD's sockets lost begin here. */
+void kbp_dpdk_sockets_base(struct kbp_dpdk_port *e);
 struct kbp_stamp kbp_dpdk_stamp(struct kbp_dpdk_queue *x, const struct rte_mbuf *m);
 void kbp_dpdk_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info);
 void kbp_dpdk_queue_counters(const struct kbp_queue *q, struct kbp_counter_list *l);

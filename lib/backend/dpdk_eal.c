@@ -56,23 +56,17 @@ bool kbp_dpdk_eal_huge(void)
 	return eal.huge;
 }
 
+bool kbp_dpdk_eal_ours(void)
+{
+	return eal.ours;
+}
+
 const char *kbp_dpdk_eal_note(void)
 {
 	return eal.note;
 }
 
 /* ---------------------------------------------------------------- its log */
-
-void kbp_dpdk_said_begin(void)
-{
-	eal.said_len = 0;
-	eal.said[0] = '\0';
-}
-
-const char *kbp_dpdk_said(void)
-{
-	return eal.said;
-}
 
 static void said_add(const char *text, size_t n)
 {
@@ -96,6 +90,27 @@ static void said_add(const char *text, size_t n)
 /* A driver may log from a thread of its own, and while this process holds the lock. */
 static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
 
+void kbp_dpdk_said_begin(void)
+{
+	pthread_mutex_lock(&said_lock);
+	eal.said_len = 0;
+	eal.said[0] = '\0';
+	pthread_mutex_unlock(&said_lock);
+}
+
+/* A copy: drivers' threads may log meanwhile. */
+const char *kbp_dpdk_said(void)
+{
+	static char copy[SAID_BYTES];
+
+	pthread_mutex_lock(&said_lock);
+	memcpy(copy, eal.said, sizeof(copy));
+	pthread_mutex_unlock(&said_lock);
+	return copy;
+}
+
+static __thread bool starting; /* this thread is in rte_eal_init */
+
 static ssize_t log_write(void *cookie, const char *text, size_t n)
 {
 	uint32_t level = (uint32_t)rte_log_cur_msg_loglevel();
@@ -112,8 +127,8 @@ static ssize_t log_write(void *cookie, const char *text, size_t n)
 		said_add("\n", 1);
 		pthread_mutex_unlock(&said_lock);
 	}
-	/* the callback is the program's, and may print where this thread's output goes into our pipe */
-	if (eal.out) {
+	/* the callback is the program's, and may print, which would end in our pipe */
+	if (starting) {
 		stdout = eal.out;
 		stderr = eal.complaints;
 	}
@@ -122,7 +137,7 @@ static ssize_t log_write(void *cookie, const char *text, size_t n)
 		level <= RTE_LOG_INFO	 ? KBP_LOG_INFO :
 					   KBP_LOG_DEBUG,
 		"%.*s", (int)len, text);
-	if (eal.out)
+	if (starting)
 		stdout = stderr = eal.printed;
 	return (ssize_t)n;
 }
@@ -130,7 +145,9 @@ static ssize_t log_write(void *cookie, const char *text, size_t n)
 static ssize_t print_write(void *cookie, const char *text, size_t n)
 {
 	(void)cookie;
-	(void)text; /* its usage; what it says of a failure is in its log, too */
+	/* ours is its usage; what it says of a failure is in its log, too. Other threads know nothing of this */
+	if (!starting)
+		fwrite(text, 1, n, eal.out);
 	return (ssize_t)n;
 }
 
@@ -181,19 +198,25 @@ static bool has_word(const struct words *w, const char *name)
 	size_t len = strlen(name);
 
 	for (int i = 0; i < w->n; i++)
-		if (!strncmp(w->word[i], name, len) && (!w->word[i][len] || w->word[i][len] == '='))
+		if (!strncmp(w->word[i], name, len) && (!w->word[i][len] || w->word[i][len] == '=' ||
+							(len == 2 && name[1] != '-'))) /* "-l0" */
 			return true;
 	return false;
 }
 
-/* These print and end the process, or would be ours to decide. */
+/* Words that print and end the process, in any spelling that getopt takes. */
 static const char *forbidden(const struct words *w)
 {
-	static const char *const words[] = { "-h", "--help", "-v", "--version", "--" };
+	for (int i = 1; i < w->n; i++) {
+		const char *word = w->word[i];
+		size_t n = strlen(word);
 
-	for (size_t i = 0; i < KBP_ARRAY_SIZE(words); i++)
-		if (has_word(w, words[i]))
-			return words[i];
+		if (word[0] != '-' || n < 2)
+			continue;
+		if (word[1] == 'h' || word[1] == 'v' || !strcmp(word, "--") ||
+		    (n > 3 && (!strncmp(word, "--help", n) || !strncmp(word, "--version", n))))
+			return word;
+	}
 	return NULL;
 }
 
@@ -216,8 +239,10 @@ static void cores_add(struct words *w)
 	size_t at = 0;
 	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set))
+	if (sched_getaffinity(0, sizeof(set), &set)) { /* more CPUs than a set has */
+		word_add(w, "--lcores=0@%d", sched_getcpu());
 		return;
+	}
 	for (int c = 0; c < CPU_SETSIZE && at < sizeof(list) - 16; c++)
 		if (CPU_ISSET((size_t)c, &set))
 			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%d", at ? "," : "",
@@ -350,13 +375,14 @@ static int start(const struct kbp_dpdk_want *want, struct words *w, struct kbp_e
 	eal.out = stdout;
 	eal.complaints = stderr;
 	stdout = stderr = eal.printed;
+	starting = true;
 	opterr = 0;
 	rc = rte_eal_init(w->n, w->word);
 	error = rte_errno;
 	fflush(eal.printed);
+	starting = false;
 	stdout = eal.out;
 	stderr = eal.complaints;
-	eal.out = NULL;
 	opterr = told;
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	if (have_cpus)

@@ -22,6 +22,8 @@ int kbp_dpdk_eal_start(const struct kbp_dpdk_want *w, struct kbp_error *err);
 
 /* Memory of the environment: on hugepages, or "no hugepages". */
 bool kbp_dpdk_eal_huge(void);
+/* This library started it, not the program. */
+bool kbp_dpdk_eal_ours(void);
 /* Why it is not as it was wished for; "". */
 const char *kbp_dpdk_eal_note(void);
 

@@ -10,7 +10,7 @@
 #ifndef KBP_BACKEND_DPDK_ENV_H
 #define KBP_BACKEND_DPDK_ENV_H
 
-#include "internal.h"
+#include "../internal.h"
 
 /* ---------------------------------------------------------------- hugepages: dpdk_env.c */
 

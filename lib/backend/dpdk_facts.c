@@ -193,14 +193,12 @@ void kbp_dpdk_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 
 /* The kernel's count of frames for which a PMD's socket had no room. AF_PACKET begins anew with each reading
  * (net/packet/af_packet.c). */
-static uint64_t socket_drops(struct kbp_dpdk_socket *s, const struct kbp_port *p,
-			     struct kbp_counter_list *l)
+static uint64_t socket_drops(struct kbp_dpdk_socket *s, struct kbp_counter_list *l)
 {
 	struct tpacket_stats packet = { 0 };
 	struct xdp_statistics xdp = { 0 };
 	socklen_t len = sizeof(packet);
 
-	(void)p;
 	if (s->family == AF_PACKET) {
 		if (!getsockopt(s->fd, SOL_PACKET, PACKET_STATISTICS, &packet, &len))
 			s->drops += packet.tp_drops;
@@ -209,8 +207,24 @@ static uint64_t socket_drops(struct kbp_dpdk_socket *s, const struct kbp_port *p
 	len = sizeof(xdp);
 	if (getsockopt(s->fd, SOL_XDP, XDP_STATISTICS, &xdp, &len))
 		return 0;
-	kbp_count_add(l, "rx_fill_ring_empty", xdp.rx_fill_ring_empty_descs, KBP_COUNT_CAUSE, true);
-	return xdp.rx_ring_full + xdp.rx_dropped;
+	if (l)
+		kbp_count_add(l, "rx_fill_ring_empty", xdp.rx_fill_ring_empty_descs,
+			      KBP_COUNT_CAUSE, true);
+	return xdp.rx_ring_full + xdp.rx_dropped - s->base;
+}
+
+void kbp_dpdk_sockets_base(struct kbp_dpdk_port *e)
+{
+	for (unsigned i = 0; i < e->n_sock; i++) {
+		struct kbp_dpdk_socket *s = &e->sock[i];
+
+		s->base = 0;
+		if (s->family == AF_XDP)
+			s->base = socket_drops(s, NULL);
+		else
+			socket_drops(s, NULL); /* forgotten by reading */
+		s->drops = 0;
+	}
 }
 
 /* Counters of the device are those of the port; a PMD that does not count leaves zeroes. */
@@ -232,7 +246,7 @@ static void count_device(const struct kbp_queue *q, struct kbp_counter_list *l)
 	}
 	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&q->port->lock);
 	for (unsigned i = 0; i < e->n_sock; i++)
-		drops += socket_drops(&e->sock[i], q->port, l);
+		drops += socket_drops(&e->sock[i], l);
 	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&q->port->lock);
 	if (e->n_sock)
 		kbp_count_add(l, "rx_socket_full", drops, KBP_COUNT_DROP, true);
@@ -256,11 +270,16 @@ void kbp_dpdk_queue_counters(const struct kbp_queue *q, struct kbp_counter_list 
 
 		if (waiting >= 0)
 			kbp_count_add(l, "rx_ring_fill", (uint64_t)waiting, KBP_COUNT_INFO, false);
-		kbp_count_add(l, "rx_foreign", f->count.foreign, KBP_COUNT_INFO, false);
-		kbp_count_add(l, "rx_flow_of_other_queue", f->count.elsewhere, KBP_COUNT_INFO, false);
+		kbp_count_add(l, "rx_foreign", __atomic_load_n(&f->count.foreign, __ATOMIC_RELAXED),
+			      KBP_COUNT_INFO, false);
+		kbp_count_add(l, "rx_flow_of_other_queue",
+			      __atomic_load_n(&f->count.elsewhere, __ATOMIC_RELAXED),
+			      KBP_COUNT_INFO, false);
 		kbp_count_add(l, "rx_poll_hooks", poll_hooks(f), KBP_COUNT_INFO, false);
 		if (q->flags & KBP_QUEUE_RX_STAMPS)
-			kbp_count_add(l, "rx_no_stamp", f->count.no_stamp, KBP_COUNT_INFO, false);
+			kbp_count_add(l, "rx_no_stamp",
+				      __atomic_load_n(&f->count.no_stamp, __ATOMIC_RELAXED),
+				      KBP_COUNT_INFO, false);
 		count_device(q, l);
 	}
 	if (q->flags & KBP_QUEUE_TX && !rte_eth_stats_get(f->x.port, &s))

@@ -116,7 +116,7 @@ static int table_change(struct kbp_dpdk_port *e, struct kbp_dpdk_flow *add,
 	struct kbp_dpdk_table *old = e->table, *t;
 	uint32_t n = old ? old->n : 0;
 
-	t = calloc(1, sizeof(*t) + (n + 1) * sizeof(t->e[0]));
+	t = calloc(1, sizeof(*t) + (n + 1) * sizeof(void *));
 	if (!t)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,9 +67,8 @@ static int word_read(struct kbp_dpdk_port *e, struct words *w, const char *word)
 		e->match = false;
 	else if (!strcmp(word, "isolate"))
 		e->isolated = true;
-	else if (!strcmp(word, "reports"))
-		e->want_reports = true;
-	else if (sscanf(word, "reports=%hhu.%hhu.%hhu.%hhu%c", &e->report_ip4[0], &e->report_ip4[1],
+	else if (!strcmp(word, "reports") ||
+		 sscanf(word, "reports=%hhu.%hhu.%hhu.%hhu%c", &e->report_ip4[0], &e->report_ip4[1],
 			&e->report_ip4[2], &e->report_ip4[3], &end) == 4)
 		e->want_reports = true;
 	else
@@ -107,6 +107,13 @@ static int words_read(struct kbp_port *p, struct words *w, struct kbp_error *err
 		eal = *word == '-';
 	}
 	free(text);
+	if (!rc && e->want_reports && (!e->match || e->isolated))
+		rc = kbp_fail(err, -EINVAL, "read the words of a dpdk port",
+			      "\"reports\" answers queries, which neither \"match=off\" nor \"isolate\" lets this "
+			      "library see");
+	if (!rc && e->want_mtu && p->info.ifindex)
+		rc = kbp_failf(err, -EINVAL, "the kernel has this interface: ip link set IFACE mtu N",
+			       "set the MTU of %s by a word", p->info.interface);
 	return rc;
 }
 
@@ -219,7 +226,7 @@ static void interface_address(const char *ifname, char *address, size_t size)
 	struct ifreq req = { 0 };
 
 	address[0] = '\0';
-	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%.15s", ifname);
 	req.ifr_data = (void *)&info;
 	if (fd >= 0 && !ioctl(fd, SIOCETHTOOL, &req) && looks_like_pci(info.bus_info))
 		snprintf(address, size, "%s", info.bus_info);
@@ -291,6 +298,7 @@ void kbp_dpdk_sockets_before(struct kbp_dpdk_before *b)
 void kbp_dpdk_sockets_after(const struct kbp_dpdk_before *b, struct kbp_port *p)
 {
 	struct kbp_dpdk_port *e = p->priv;
+	const int one = 1;
 	int fd[256];
 	unsigned n;
 
@@ -313,6 +321,9 @@ void kbp_dpdk_sockets_after(const struct kbp_dpdk_before *b, struct kbp_port *p)
 		if (family == AF_PACKET && (getsockname(fd[i], (struct sockaddr *)&ll, &len) ||
 					    (uint32_t)ll.sll_ifindex != p->info.ifindex))
 			continue;
+		/* what the host sends is not received, and the PMD does not say so */
+		if (family == AF_PACKET)
+			setsockopt(fd[i], SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one));
 		e->sock[e->n_sock++] = (struct kbp_dpdk_socket){ .fd = fd[i], .family = family };
 	}
 }
@@ -358,7 +369,7 @@ static int probe(struct kbp_port *p, const struct device *d, struct kbp_error *e
 	snprintf(e->name, sizeof(e->name), "%s", d->name);
 	/* at the start of EAL, or as another port of ours; then it is somebody's */
 	if (!rte_eth_dev_get_port_by_name(d->name, &e->id)) {
-		e->ours = !d->existing;
+		e->ours = !d->existing && kbp_dpdk_eal_ours();
 		return 0;
 	}
 	snprintf(text, sizeof(text), "%s%s%s", d->name, d->devargs[0] ? "," : "", d->devargs);
@@ -404,6 +415,8 @@ static int facts_read(struct kbp_port *p, const struct device *d, struct kbp_err
 	if (rc)
 		return kbp_failf(err, rc, strerror(-rc), "ask DPDK what %s is", d->name);
 	driver = e->dev.driver_name ? e->dev.driver_name : "";
+	if (p->info.ifindex)
+		e->want_reports = false; /* the kernel has the interface, and joins */
 	if (e->n_queues > e->dev.max_rx_queues || e->n_queues + e->want_reports > e->dev.max_tx_queues)
 		return kbp_failf(err, -EINVAL,
 				 e->want_reports ?
@@ -456,8 +469,8 @@ static void events_watch(struct kbp_dpdk_port *e, bool on)
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(types); i++) {
 		if (on)
 			rte_eth_dev_callback_register(e->id, types[i], on_event, e);
-		else
-			rte_eth_dev_callback_unregister(e->id, types[i], on_event, e);
+		while (!on && rte_eth_dev_callback_unregister(e->id, types[i], on_event, e) == -EAGAIN)
+			sched_yield(); /* it is running */
 	}
 }
 
@@ -558,9 +571,7 @@ static int device_open(struct kbp_port *p, const struct words *w, struct device 
 	rc = facts_read(p, d, err);
 	if (rc)
 		return rc;
-	if (e->want_reports && p->info.ifindex) {
-		e->want_reports = false; /* the kernel has the interface, and joins */
-	} else if (e->want_reports) {
+	if (e->want_reports) {
 		e->reports = calloc(1, sizeof(*e->reports));
 		if (!e->reports)
 			return kbp_fail(err, -ENOMEM, "open a dpdk port", "out of memory");

@@ -21,6 +21,7 @@
 #include "dpdk_eal.h"
 
 #define BUF_BYTES 2048u
+#define BUF_BYTES_MAX ((uint32_t)UINT16_MAX - RTE_PKTMBUF_HEADROOM)
 #define CACHE 256u	  /* mbufs that a thread keeps to itself */
 #define AF_XDP_FILL 4096u /* net_af_xdp's fill ring (ETH_AF_XDP_DFLT_NUM_DESCS, twice) */
 #define REPORT_BUFS 63u
@@ -28,16 +29,16 @@
 
 /* ---------------------------------------------------------------- sizes */
 
-/* In the ring, held, in the stash, kept by the thread's cache, and sent on. */
+/* In the ring, held (and lost by a close by force), in the stash, kept by the thread's cache, and sent on. */
 static uint32_t rx_bufs(uint32_t rx_desc, uint32_t tx_desc, uint32_t hold_max)
 {
-	return rx_desc + hold_max + KBP_DPDK_STASH + CACHE * 2 + tx_desc;
+	return rx_desc + 2 * hold_max + KBP_DPDK_STASH + CACHE * 2 + tx_desc;
 }
 
-/* With the device, and as many with the caller. */
+/* With the device, with the caller, and as many that a close by force may lose. */
 static uint32_t tx_bufs(uint32_t tx_desc)
 {
-	return 2 * tx_desc + KBP_DPDK_TEMPLATES + CACHE * 2;
+	return 3 * tx_desc + CACHE * 2;
 }
 
 static uint64_t buf_bytes(uint32_t room)
@@ -70,14 +71,22 @@ uint32_t kbp_dpdk_buf_bytes(const struct kbp_port *p, bool multi_buffer)
 
 /* net_ring hands buffers on as they are, to whoever reads at the other end; and a device that is the program's
  * keeps its rings when our port is closed. Such pools are freed when all of them is back. Under the lock. */
-static struct rte_mempool *pools_waiting[256];
+static struct {
+	struct rte_mempool *pool;
+	uint32_t lost; /* buffers that will not come back */
+} pools_waiting[256];
+
+static bool is_back(const struct rte_mempool *pool, uint32_t lost)
+{
+	return rte_mempool_in_use_count(pool) <= lost;
+}
 
 static void pools_look(void)
 {
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(pools_waiting); i++)
-		if (pools_waiting[i] && rte_mempool_full(pools_waiting[i])) {
-			rte_mempool_free(pools_waiting[i]);
-			pools_waiting[i] = NULL;
+		if (pools_waiting[i].pool && is_back(pools_waiting[i].pool, pools_waiting[i].lost)) {
+			rte_mempool_free(pools_waiting[i].pool);
+			pools_waiting[i].pool = NULL;
 		}
 }
 
@@ -86,18 +95,20 @@ static bool hands_on(const struct kbp_dpdk_port *e)
 	return !e->ours || (e->dev.driver_name && !strcmp(e->dev.driver_name, "net_ring"));
 }
 
-static void pool_free(const struct kbp_dpdk_port *e, struct rte_mempool *pool)
+static void pool_free(const struct kbp_dpdk_port *e, struct rte_mempool *pool, uint32_t lost)
 {
 	size_t i = 0;
 
-	if (!pool || !hands_on(e) || rte_mempool_full(pool)) {
+	if (!pool || !hands_on(e) || is_back(pool, lost)) {
 		rte_mempool_free(pool);
 		return;
 	}
-	while (i < KBP_ARRAY_SIZE(pools_waiting) && pools_waiting[i])
+	while (i < KBP_ARRAY_SIZE(pools_waiting) && pools_waiting[i].pool)
 		i++;
-	if (i < KBP_ARRAY_SIZE(pools_waiting))
-		pools_waiting[i] = pool; /* otherwise it stays for good: better than a wild write */
+	if (i == KBP_ARRAY_SIZE(pools_waiting))
+		return; /* it stays for good: better than a wild write */
+	pools_waiting[i].pool = pool;
+	pools_waiting[i].lost = lost;
 }
 
 /* This one and all that are older. */
@@ -108,10 +119,10 @@ static void generations_free(const struct kbp_dpdk_port *e, struct kbp_dpdk_pool
 
 		for (unsigned i = 0; i < KBP_DPDK_QUEUES; i++) {
 			if (g->tx[i] != g->rx[i])
-				pool_free(e, g->tx[i]);
-			pool_free(e, g->rx[i]);
+				pool_free(e, g->tx[i], g->tx_lost[i]);
+			pool_free(e, g->rx[i], g->rx_lost[i]);
 		}
-		pool_free(e, g->report);
+		pool_free(e, g->report, 0);
 		free(g);
 		g = older;
 	}
@@ -162,19 +173,13 @@ static int no_memory(const struct kbp_port *p, uint64_t bytes, struct kbp_error 
 		p->info.interface);
 }
 
-static int pools_make(struct kbp_port *p, struct kbp_error *err)
+static int generation_fill(struct kbp_port *p, struct kbp_dpdk_pools *g, struct kbp_error *err)
 {
 	struct kbp_dpdk_port *e = kbp_dpdk_port(p);
-	struct kbp_dpdk_pools *g = calloc(1, sizeof(*g));
 	uint32_t n_rx = rx_bufs(e->rx_desc, e->tx_desc, e->first.hold_max),
 		 n_tx = tx_bufs(e->tx_desc);
 	bool umem = is_umem(p);
 
-	if (!g)
-		return kbp_fail(err, -ENOMEM, "open a dpdk queue", "out of memory");
-	g->older = e->pools;
-	e->pools = g;
-	pools_look();
 	for (unsigned i = 0; i < e->n_queues; i++) {
 		/* its fill ring is of a size of its own, and what is sent out of its memory is not copied */
 		uint32_t n = umem ? n_rx + n_tx + AF_XDP_FILL : n_rx;
@@ -182,11 +187,7 @@ static int pools_make(struct kbp_port *p, struct kbp_error *err)
 		g->rx[i] = pool_make(p, "rx", i, n, e->buf_bytes);
 		if (!g->rx[i])
 			return no_memory(p, n * buf_bytes(e->buf_bytes), err);
-		if (umem) {
-			g->tx[i] = g->rx[i];
-			continue;
-		}
-		g->tx[i] = pool_make(p, "tx", i, n_tx, e->tx_bytes);
+		g->tx[i] = umem ? g->rx[i] : pool_make(p, "tx", i, n_tx, e->tx_bytes);
 		if (!g->tx[i])
 			return no_memory(p, n_tx * buf_bytes(e->tx_bytes), err);
 	}
@@ -196,7 +197,35 @@ static int pools_make(struct kbp_port *p, struct kbp_error *err)
 	return g->report ? 0 : no_memory(p, REPORT_BUFS * buf_bytes(BUF_BYTES), err);
 }
 
+static int pools_make(struct kbp_port *p, struct kbp_error *err)
+{
+	struct kbp_dpdk_port *e = kbp_dpdk_port(p);
+	struct kbp_dpdk_pools *g = calloc(1, sizeof(*g));
+	int rc;
+
+	if (!g)
+		return kbp_fail(err, -ENOMEM, "open a dpdk queue", "out of memory");
+	pools_look();
+	rc = generation_fill(p, g, err);
+	if (rc) {
+		generations_free(e, g); /* no ring has any of it */
+		return rc;
+	}
+	g->older = e->pools;
+	e->pools = g;
+	return 0;
+}
+
 /* ---------------------------------------------------------------- device */
+
+/* Devices that cut frames into parts without an offload of that name. */
+static bool in_memory(const struct kbp_dpdk_port *e)
+{
+	const char *driver = e->dev.driver_name ? e->dev.driver_name : "";
+
+	return hands_on(e) || !strcmp(driver, "net_memif") || !strcmp(driver, "net_vhost") ||
+	       !strcmp(driver, "net_tap");
+}
 
 static void conf_make(const struct kbp_port *p, struct rte_eth_conf *conf)
 {
@@ -211,7 +240,8 @@ static void conf_make(const struct kbp_port *p, struct rte_eth_conf *conf)
 	}
 	if (mtu > 1500 && mtu <= e->dev.max_mtu && frame_bytes(p) + 4u <= e->dev.max_rx_pktlen)
 		conf->rxmode.mtu = mtu;
-	e->scatter = e->first.flags & KBP_QUEUE_MULTI_BUFFER;
+	e->scatter = e->first.flags & KBP_QUEUE_MULTI_BUFFER &&
+		     (e->dev.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER || in_memory(e));
 	if (e->scatter && e->dev.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
 		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	if (e->first.flags & KBP_QUEUE_RX_STAMPS &&
@@ -239,13 +269,21 @@ static int rings_make(struct kbp_port *p, struct kbp_error *err)
 						 (unsigned)SOCKET_ID_ANY;
 	int rc = 0;
 
-	for (uint16_t i = 0; !rc && i < e->n_queues; i++) {
+	for (uint16_t i = 0; i < e->n_queues; i++) {
 		rc = rte_eth_rx_queue_setup(e->id, i, e->rx_desc, node, NULL, e->pools->rx[i]);
 		if (rc)
 			return device_fail(p, "set up an RX queue", rc, err);
 	}
-	for (uint16_t i = 0; !rc && i < e->n_queues + e->want_reports; i++) {
-		rc = rte_eth_tx_queue_setup(e->id, i, e->tx_desc, node, NULL);
+	for (uint16_t i = 0; i < e->n_queues + e->want_reports; i++) {
+		struct rte_eth_txconf conf = e->dev.default_txconf;
+
+		/* drivers that tell of sent frames in groups, the last of which may never be full */
+		conf.tx_rs_thresh = 1;
+		rc = e->first.flags & KBP_QUEUE_COMPLETIONS && e->dev.default_txconf.tx_rs_thresh ?
+			     rte_eth_tx_queue_setup(e->id, i, e->tx_desc, node, &conf) :
+			     -EINVAL;
+		if (rc)
+			rc = rte_eth_tx_queue_setup(e->id, i, e->tx_desc, node, NULL);
 		if (rc)
 			return device_fail(p, "set up a TX queue", rc, err);
 	}
@@ -291,6 +329,21 @@ static void multicast_open(struct kbp_port *p)
 			p->info.interface);
 }
 
+/* A socket of net_af_packet has taken in frames since the device was made: nobody's. */
+static void rings_empty(const struct kbp_dpdk_port *e)
+{
+	struct rte_mbuf *m[KBP_DPDK_BURST];
+	unsigned n;
+
+	for (uint16_t q = 0; e->n_sock && q < e->n_queues; q++)
+		for (unsigned i = 0; i < UINT16_MAX / KBP_DPDK_BURST; i++) {
+			n = rte_eth_rx_burst(e->id, q, m, KBP_DPDK_BURST);
+			rte_pktmbuf_free_bulk(m, n);
+			if (!n)
+				break;
+		}
+}
+
 static int device_start(struct kbp_port *p, struct kbp_error *err)
 {
 	struct kbp_dpdk_port *e = kbp_dpdk_port(p);
@@ -300,9 +353,8 @@ static int device_start(struct kbp_port *p, struct kbp_error *err)
 	int rc;
 
 	kbp_dpdk_said_begin();
-	rc = is_umem(p) ? umem_once(p, err) : 0;
-	if (rc)
-		return rc;
+	memset(&e->clock, 0, sizeof(e->clock));
+	e->clock.why = "the port's first queue did not ask for stamps";
 	conf_make(p, &conf);
 	kbp_dpdk_sockets_before(&before);
 	/* in this order: a device that does not keep other frames away has to say so before it is set up */
@@ -325,7 +377,14 @@ static int device_start(struct kbp_port *p, struct kbp_error *err)
 	if (e->buf_bytes < e->least_buf)
 		e->buf_bytes = e->least_buf;
 	e->tx_bytes = kbp_dpdk_buf_bytes(p, false);
-	rc = pools_make(p, err);
+	if (e->buf_bytes > BUF_BYTES_MAX || e->tx_bytes > BUF_BYTES_MAX)
+		return kbp_fail(err, -EINVAL, "open a dpdk queue",
+				"buffers of %u bytes (frame_bytes, or the MTU): at most %u",
+				e->buf_bytes > e->tx_bytes ? e->buf_bytes : e->tx_bytes,
+				BUF_BYTES_MAX);
+	rc = is_umem(p) ? umem_once(p, err) : 0;
+	if (!rc)
+		rc = pools_make(p, err);
 	if (!rc)
 		rc = rings_make(p, err);
 	if (rc)
@@ -337,10 +396,13 @@ static int device_start(struct kbp_port *p, struct kbp_error *err)
 		return device_fail(p, "start the device", rc, err);
 	e->started = true;
 	kbp_dpdk_sockets_after(&before, p);
+	kbp_dpdk_sockets_base(e);
+	rings_empty(e);
 	multicast_open(p);
 	if (rte_eth_stats_get(e->id, &e->base))
 		memset(&e->base, 0, sizeof(e->base));
 	e->sent_before = 0;
+	e->reports_sent = e->reports_failed = 0;
 	if (e->first.flags & KBP_QUEUE_RX_STAMPS)
 		kbp_dpdk_clock_learn(p);
 	return 0;
@@ -357,22 +419,39 @@ static void device_stop(struct kbp_dpdk_port *e)
 
 /* A thread that DPDK does not know has no mempool cache, and each buffer costs it an atomic operation. */
 static __thread unsigned thread_queues; /* for which this thread was made known */
+static pthread_key_t thread_key;	/* set while it is: DPDK has numbers for 128 threads */
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *arg)
+{
+	(void)arg;
+	rte_thread_unregister();
+}
+
+static void thread_prepare(void)
+{
+	(void)pthread_key_create(&thread_key, thread_ends);
+}
 
 static void thread_know(struct kbp_dpdk_full *f)
 {
+	pthread_once(&thread_once, thread_prepare);
 	f->thread = pthread_self();
 	if (!thread_queues && rte_lcore_id() != LCORE_ID_ANY)
 		return; /* it is known anyway */
 	if (!thread_queues && rte_thread_register())
 		return;
+	(void)pthread_setspecific(thread_key, &thread_queues);
 	thread_queues++;
 	f->registered = true;
 }
 
 static void thread_forget(const struct kbp_dpdk_full *f)
 {
-	if (f->registered && pthread_equal(f->thread, pthread_self()) && !--thread_queues)
-		rte_thread_unregister();
+	if (!f->registered || !pthread_equal(f->thread, pthread_self()) || --thread_queues)
+		return;
+	(void)pthread_setspecific(thread_key, NULL);
+	rte_thread_unregister();
 }
 
 /* ---------------------------------------------------------------- open and close */
@@ -415,29 +494,32 @@ static int options_fit(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_
 		c->opts.flags &= ~(uint32_t)KBP_QUEUE_TX_STAMPS;
 		note(f, "DPDK has no stamps of sent frames");
 	}
-	if (asked & KBP_QUEUE_MULTI_BUFFER && !e->scatter)
-		note(f, "no chains: the port's first queue did not ask for them");
+	if (asked & KBP_QUEUE_MULTI_BUFFER && !e->scatter) {
+		c->opts.flags &= ~(uint32_t)KBP_QUEUE_MULTI_BUFFER;
+		if (!(e->first.flags & KBP_QUEUE_MULTI_BUFFER))
+			note(f, "no chains: the port's first queue did not ask for them");
+	}
 	if (f->note[0] && strict)
 		return kbp_fail(err, -EOPNOTSUPP, "open a dpdk queue",
 				"%s; or open the port without KBP_PORT_STRICT", f->note);
 	return 0;
 }
 
-static uint32_t chain_max(const struct kbp_port *p)
+static uint32_t chain_max(const struct kbp_port *p, uint32_t flags)
 {
 	const struct kbp_dpdk_port *e = kbp_dpdk_port(p);
 	uint32_t n = (frame_bytes(p) + e->buf_bytes - 1) / e->buf_bytes;
 
-	if (!e->scatter)
+	if (!(flags & KBP_QUEUE_MULTI_BUFFER))
 		return 1;
-	if (hands_on(e))
+	if (in_memory(e))
 		return KBP_DPDK_SEGS; /* as the other end made them */
 	return n < 2 ? 2 : n < KBP_DPDK_SEGS ? n : KBP_DPDK_SEGS;
 }
 
 static void queue_free(struct kbp_dpdk_full *f)
 {
-	free(f->flight.m);
+	free(f->flight.e);
 	free(f->heard);
 	free(f);
 }
@@ -451,13 +533,20 @@ static int queue_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_d
 
 	if (rc)
 		return rc;
-	while (flight < e->tx_desc + c->opts.hold_max + KBP_DPDK_TEMPLATES + KBP_DPDK_SEGS)
+	if (e->pools->rx_lost[c->opts.channel] > e->first.hold_max ||
+	    e->pools->tx_lost[c->opts.channel] > e->tx_desc)
+		return kbp_failf(
+			err, -EBUSY,
+			"frames that were out when it was closed by force are lost until all queues of the "
+			"port are closed: close them",
+			"open channel %u of %s again", c->opts.channel, p->info.interface);
+	while (flight < e->tx_desc + c->opts.hold_max + KBP_DPDK_SEGS)
 		flight <<= 1;
-	f->flight.m = calloc(flight, sizeof(struct rte_mbuf *));
+	f->flight.e = calloc(flight, sizeof(*f->flight.e));
 	f->flight.mask = flight - 1;
 	if (e->reports)
 		f->heard = calloc(1, sizeof(*f->heard));
-	if (!f->flight.m || (e->reports && !f->heard))
+	if (!f->flight.e || (e->reports && !f->heard))
 		return kbp_fail(err, -ENOMEM, "open a dpdk queue", "out of memory");
 	f->p = e;
 	f->x.port = e->id;
@@ -470,7 +559,7 @@ static int queue_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_d
 	f->x.stamp_flag_shift = c->opts.flags & KBP_QUEUE_RX_STAMPS ? e->clock.shift : 0;
 	f->x.q.hold_max = c->opts.hold_max;
 	f->x.q.flags = c->opts.flags;
-	f->x.q.chain_max = chain_max(p);
+	f->x.q.chain_max = chain_max(p, c->opts.flags);
 	return 0;
 }
 
@@ -513,18 +602,18 @@ int kbp_dpdk_queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp
 	return 0;
 }
 
-/* What the queue has of mbufs. Held and reserved frames that a forced close takes back are with the pool,
- * which goes. */
+/* What the queue has of mbufs goes back; what a close by force leaves with the caller is written off. */
 static void buffers_back(struct kbp_dpdk_full *f)
 {
+	struct kbp_dpdk_pools *g = f->p->pools;
+
 	while (f->stash.out != f->stash.in)
 		rte_pktmbuf_free(f->stash.m[f->stash.out++ & (KBP_DPDK_STASH - 1)]);
+	/* our reference; the device may have one still */
 	for (; f->flight.out != f->flight.in; f->flight.out++)
-		if (rte_mbuf_refcnt_read(f->flight.m[f->flight.out & f->flight.mask]) == 1)
-			rte_pktmbuf_free_seg(f->flight.m[f->flight.out & f->flight.mask]);
-	for (unsigned i = 0; i < KBP_DPDK_TEMPLATES; i++)
-		if (f->tpl[i].m)
-			rte_pktmbuf_free_seg(f->tpl[i].m);
+		rte_pktmbuf_free_seg(f->flight.e[f->flight.out & f->flight.mask].m);
+	g->rx_lost[f->x.queue] += f->x.q.held;
+	g->tx_lost[f->x.queue] += f->x.n_reserved;
 }
 
 void kbp_dpdk_queue_close(struct kbp_queue *q)
@@ -533,7 +622,8 @@ void kbp_dpdk_queue_close(struct kbp_queue *q)
 	struct kbp_dpdk_port *e = f->p;
 
 	kbp_dpdk_lock();
-	e->sent_before += q->tx_count->frames;
+	if (q->tx_count) /* not when the queue could not be finished */
+		e->sent_before += q->tx_count->frames;
 	buffers_back(f);
 	if (!--e->n_open)
 		device_stop(e);
@@ -546,20 +636,23 @@ void kbp_dpdk_queue_close(struct kbp_queue *q)
 unsigned kbp_dpdk_queue_drain(struct kbp_queue *q)
 {
 	struct kbp_dpdk_full *f = kbp_dpdk_full(q);
-	uint64_t sent = f->p->sent_before;
+	uint64_t sent;
 	struct rte_eth_stats s;
 
 	if (!(q->flags & KBP_QUEUE_TX) || __atomic_load_n(&f->p->removed, __ATOMIC_RELAXED))
 		return 0;
 	if (f->x.tx_careful)
 		return kbp_dpdk_flying(f);
+	if (!q->tx_count->frames || rte_eth_stats_get(f->x.port, &s))
+		return 0;
+	pthread_mutex_lock(&q->port->lock);
+	sent = f->p->sent_before + f->p->reports_sent;
 	for (const struct kbp_queue_cold *c = q->port->queues; c; c = c->next)
 		sent += __atomic_load_n(&c->q->tx_count->frames, __ATOMIC_RELAXED);
-	if (rte_eth_stats_get(f->x.port, &s))
-		return 0;
+	pthread_mutex_unlock(&q->port->lock);
 	s.opackets += s.oerrors;
 	s.opackets -= f->p->base.opackets + f->p->base.oerrors;
-	return s.opackets < sent && q->tx_count->frames;
+	return s.opackets < sent;
 }
 
 unsigned kbp_dpdk_queue_reserved(const struct kbp_queue *q)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rig.c - see rig.h. */
+#include <sched.h>
+
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
@@ -21,6 +23,8 @@ void rig_ok(int rc, const char *what)
 void rig_begin(void)
 {
 	static char *eal[] = { (char *)(uintptr_t) "test",
+			       (char *)(uintptr_t) "-l",
+			       (char *)(uintptr_t) "0",
 			       (char *)(uintptr_t) "--no-pci",
 			       (char *)(uintptr_t) "--no-huge",
 			       (char *)(uintptr_t) "-m",
@@ -29,17 +33,23 @@ void rig_begin(void)
 			       (char *)(uintptr_t) "--no-telemetry",
 			       (char *)(uintptr_t) "--log-level=error" };
 
+	cpu_set_t cpus;
+
+	/* it binds this thread to one CPU, and with it all that are made later */
+	sched_getaffinity(0, sizeof(cpus), &cpus);
 	if (rte_eal_init((int)KBP_ARRAY_SIZE(eal), eal) < 0) {
 		printf("SKIP: DPDK's EAL does not start here: %s\n", rte_strerror(rte_errno));
 		exit(TEST_SKIP);
 	}
+	sched_setaffinity(0, sizeof(cpus), &cpus);
 	kbp_backend_register(&kbp_backend_dpdk);
 }
 
 void rig_wire(struct wire *w, const char *name, unsigned queues, unsigned out_frames)
 {
 	assert_in_range(queues, 1, WIRE_QUEUES);
-	snprintf(w->name, sizeof(w->name), "net_ring_%s", name);
+	assert_in_range(snprintf(w->name, sizeof(w->name), "net_ring_%s", name), 1,
+			sizeof(w->name) - 1);
 	for (unsigned i = 0; i < queues; i++) {
 		char text[32];
 

@@ -8,142 +8,12 @@
  */
 #include <rte_mempool.h>
 
-#include "rig.h"
+#include "random.h"
 
 #define STEPS 1000u
-#define PACKETS 32768u /* of a run, at the most */
-#define CALLS 8192u
-#define PARTS 6u
-#define PACKET_MAX 2600u
-#define HELD_MAX 512u
-#define RESERVED_MAX 512u
-#define EXPECTED_MAX 8192u
-#define TEMPLATES 4u
-#define TEMPLATE_BYTES 26u
-#define BURST_MAX 64u
-
-enum fate { FATE_DONE, FATE_KEEP, FATE_FORWARD };
-
-/* A packet that came in. */
-struct packet {
-	uint32_t at, call; /* the time it was injected, and how many polls there had been */
-	uint16_t len;
-	uint8_t parts;
-	uint8_t flow; /* 0: always received; 1: at times; 2: never */
-	bool lost;    /* in a queue that was closed */
-};
-
-struct held {
-	struct kbp_frame f;
-	uint32_t number, offset;
-};
-
-/* A packet that was sent and has not come out. */
-struct expected {
-	enum { UDP, RAW, RESIDENT, FORWARD } kind;
-	uint32_t number;
-	unsigned parts;
-};
 
 static struct wire wires[3];
 static struct rte_mempool *pool;
-
-static struct {
-	uint64_t random;
-	uint32_t now;
-	struct wire *wire;
-	bool match, chains, reaps;
-	uint32_t keep_of_10; /* packets that a handler keeps */
-	/* received */
-	struct packet packet[PACKETS];
-	uint8_t polled[CALLS]; /* the most frames that each poll asked for */
-	uint32_t calls;
-	uint32_t injected, next; /* next: the number after the last that was received */
-	uint32_t at, offset; /* the packet whose parts are coming, and how far it came; 0: none */
-	bool stopped;
-	enum fate fate;
-	struct kbp_frame chain[PARTS];
-	unsigned n_chain;
-	struct held held[HELD_MAX];
-	unsigned n_held;
-	struct kbp_flow_ref *at_times;
-	uint32_t last_on, last_off; /* times */
-	/* of this opening of the queue */
-	uint64_t frames, missing;
-	/* sent */
-	struct kbp_txflow *t, *raw;
-	struct kbp_template *tpl[TEMPLATES];
-	uint32_t tpl_number[TEMPLATES];
-	bool tpl_flies[TEMPLATES];
-	struct kbp_frame reserved[RESERVED_MAX];
-	uint32_t reserved_number[RESERVED_MAX];
-	unsigned n_reserved;
-	uint32_t filled[BURST_MAX];
-	unsigned n_filled;
-	uint32_t next_tx;
-	struct expected expected[EXPECTED_MAX];
-	uint64_t out_in, out_out;
-	uint64_t token[EXPECTED_MAX];
-	uint64_t flight_in, flight_out,
-		flown; /* with completions: sent, reaped, let go by the far end */
-	uint64_t sent; /* frames, of this opening */
-} w;
-
-static uint32_t pick(uint32_t below)
-{
-	w.random ^= w.random << 13;
-	w.random ^= w.random >> 7;
-	w.random ^= w.random << 17;
-	return (uint32_t)((w.random >> 11) % below);
-}
-
-static bool one_in(uint32_t n)
-{
-	return !pick(n);
-}
-
-/* ---------------------------------------------------------------- bytes */
-
-static void bytes_make(uint8_t *p, uint32_t number, uint32_t len)
-{
-	memcpy(p, &number, sizeof(number));
-	for (uint32_t i = sizeof(number); i < len; i++)
-		p[i] = (uint8_t)(number * 31u + i * 7u);
-}
-
-static const uint8_t *packet_bytes(uint32_t number)
-{
-	static uint8_t frame[PACKET_MAX], payload[PACKET_MAX];
-	static const uint8_t *run;
-	static uint32_t last;
-	const struct packet *p = &w.packet[number];
-	struct frame_addr a = { .src_mac = { 2, 0, 0, 0, 0, 9 },
-				.dst_mac = { 2, 0, 0, 0, 0, 1 },
-				.src_ip = PEER_IP,
-				.dst_ip = OUR_IP,
-				.src_port = 4000,
-				.dst_port = (uint16_t)(PORT + p->flow) };
-
-	if (run == frame && last == number && number)
-		return frame;
-	run = frame;
-	last = number;
-	bytes_make(payload, number, p->len - FRAME_UDP_HDR);
-	frame_udp(frame, &a, payload, p->len - FRAME_UDP_HDR);
-	return frame;
-}
-
-static uint32_t tx_len(uint32_t number)
-{
-	return 4 + number * 37u % 700u;
-}
-
-static uint32_t raw_len(uint32_t number)
-{
-	return 60 + number * 37u % 700u;
-}
-
-static const char letters[TEMPLATE_BYTES + 1] = "abcdefghijklmnopqrstuvwxyz";
 
 /* ---------------------------------------------------------------- what is received */
 
@@ -231,237 +101,6 @@ static void give_one_back(struct kbp_rx rx)
 	struct kbp_frame f = take_held(pick(w.n_held));
 
 	kbp_rx_return(rx, f.token);
-}
-
-/* ---------------------------------------------------------------- what is sent */
-
-static void expect(unsigned kind, uint32_t number, const struct kbp_frame *f, unsigned parts)
-{
-	assert_true(w.out_in - w.out_out < EXPECTED_MAX);
-	w.expected[w.out_in++ % EXPECTED_MAX] = (struct expected){ kind, number, parts };
-	w.sent += parts;
-	for (unsigned i = 0; w.reaps && i < parts; i++)
-		w.token[w.flight_in++ % EXPECTED_MAX] = f[i].token;
-}
-
-static uint32_t fill(const struct kbp_txflow *t, const struct kbp_frame *f, uint32_t number)
-{
-	uint32_t len = t == w.raw ? raw_len(number) : tx_len(number);
-
-	assert_true(len <= f->len);
-	assert_true(f->flags & KBP_FRAME_TX);
-	bytes_make(f->data, number, len);
-	return len;
-}
-
-static uint32_t on_fill(struct kbp_tx tx, struct kbp_frame f, void *arg)
-{
-	(void)arg;
-	if (one_in(20))
-		return KBP_TX_END;
-	assert_in_range(w.n_filled, 0, BURST_MAX - 1);
-	w.filled[w.n_filled] = w.next_tx++;
-	w.reserved[RESERVED_MAX - BURST_MAX + w.n_filled] = f;
-	return fill(tx.t, &f, w.filled[w.n_filled++]);
-}
-
-static void send_each(unsigned max)
-{
-	struct kbp_txflow *t = one_in(2) ? w.t : w.raw;
-	struct kbp_tx tx = one_in(2) ? kbp_tx_of(t) : kbp_tx_as(t, KBP_NONE);
-	unsigned sent;
-
-	w.n_filled = 0;
-	sent = kbp_tx_each(tx, max, on_fill, NULL);
-	assert_true(sent <= w.n_filled);
-	for (unsigned i = 0; i < sent; i++)
-		expect(t == w.raw ? RAW : UDP, w.filled[i],
-		       &w.reserved[RESERVED_MAX - BURST_MAX + i], 1);
-}
-
-static bool forward(struct kbp_queue *q, const struct kbp_frame *f, unsigned parts, uint32_t number)
-{
-	unsigned n = kbp_tx_submit(q, f, parts);
-
-	assert_true(!n || n == parts); /* no half a packet */
-	if (n)
-		expect(FORWARD, number, f, parts);
-	return n;
-}
-
-static void reserve(void)
-{
-	struct kbp_frame *f = w.reserved + w.n_reserved;
-	struct kbp_txflow *t = one_in(2) ? w.t : w.raw;
-	unsigned n = 0;
-
-	if (w.n_reserved + 2 * BURST_MAX <= RESERVED_MAX)
-		n = kbp_tx_reserve(t, f, 1 + pick(BURST_MAX));
-	for (unsigned i = 0; i < n; i++) {
-		w.reserved_number[w.n_reserved + i] = w.next_tx++;
-		f[i].len = fill(t, &f[i], w.next_tx - 1);
-	}
-	w.n_reserved += n;
-}
-
-static void check_reserved(unsigned i)
-{
-	uint8_t want[1000];
-
-	bytes_make(want, w.reserved_number[i], w.reserved[i].len);
-	assert_memory_equal(w.reserved[i].data, want, w.reserved[i].len);
-}
-
-static void swap_reserved(unsigned a, unsigned b)
-{
-	struct kbp_frame f = w.reserved[a];
-	uint32_t number = w.reserved_number[a];
-
-	w.reserved[a] = w.reserved[b];
-	w.reserved_number[a] = w.reserved_number[b];
-	w.reserved[b] = f;
-	w.reserved_number[b] = number;
-}
-
-/* Some of them, in any order; those that do not go are given up, or kept for another time. */
-static void submit_or_cancel(void)
-{
-	unsigned n = w.n_reserved < 80 ? pick(w.n_reserved + 1) : pick(80), sent = 0, at;
-	struct kbp_frame *f;
-
-	for (unsigned i = 0; w.n_reserved && i < 8; i++)
-		swap_reserved(pick(w.n_reserved), pick(w.n_reserved));
-	at = w.n_reserved - n;
-	f = w.reserved + at;
-	for (unsigned i = 0; i < n; i++)
-		check_reserved(at + i);
-	if (!one_in(3))
-		sent = kbp_tx_submit(r.q, f, n);
-	for (unsigned i = 0; i < sent; i++)
-		expect(f[i].txflow == w.raw ? RAW : UDP, w.reserved_number[at + i], &f[i], 1);
-	if (one_in(2)) {
-		kbp_tx_cancel(r.q, f + sent, n - sent);
-		w.n_reserved -= n;
-		return;
-	}
-	memmove(f, f + sent, (n - sent) * sizeof(f[0]));
-	memmove(w.reserved_number + at, w.reserved_number + at + sent,
-		(n - sent) * sizeof(w.reserved_number[0]));
-	w.n_reserved -= sent;
-}
-
-static void send_template(unsigned i)
-{
-	uint64_t token = kbp_template_token(w.tpl[i]);
-	struct kbp_frame f = { .token = token };
-
-	if (one_in(2)) {
-		uint32_t number = w.next_tx++;
-
-		if (kbp_template_patch(w.tpl[i], 0, &number, sizeof(number))) {
-			assert_false(w.tpl_flies[i]);
-			w.tpl_number[i] = number;
-		}
-	}
-	if (kbp_template_send(w.tpl[i])) {
-		assert_false(w.tpl_flies[i]);
-		w.tpl_flies[i] = true;
-		expect(RESIDENT, i << 28 | (w.tpl_number[i] & 0xfffffff), &f, 1);
-	}
-}
-
-static void template_open(unsigned i)
-{
-	uint8_t payload[TEMPLATE_BYTES];
-
-	memcpy(payload, letters, sizeof(payload));
-	w.tpl_number[i] = w.next_tx++;
-	memcpy(payload, &w.tpl_number[i], 4);
-	ok(kbp_template_open(w.t, payload, sizeof(payload), &w.tpl[i], &r.err));
-}
-
-/* ---------------------------------------------------------------- the far end */
-
-static void check_out(const struct expected *e, const uint8_t *frame, uint32_t n)
-{
-	struct kbp_datagram d;
-	uint8_t want[1000];
-
-	if (e->kind == FORWARD) {
-		assert_int_equal(n, w.packet[e->number].len);
-		assert_memory_equal(frame, packet_bytes(e->number), n);
-		return;
-	}
-	if (e->kind == RAW) {
-		assert_int_equal(n, raw_len(e->number));
-		bytes_make(want, e->number, n);
-		assert_memory_equal(frame, want, n);
-		return;
-	}
-	assert_int_equal(kbp_datagram_parse(frame, n, false, &d), KBP_PARSE_OK);
-	assert_true(frame_checksums_ok(frame, n));
-	assert_int_equal(d.dst_port, 6000);
-	if (e->kind == UDP) {
-		assert_int_equal(d.len, tx_len(e->number));
-		bytes_make(want, e->number, d.len);
-	} else {
-		uint32_t number = w.tpl_number[e->number >> 28];
-
-		assert_int_equal(number & 0xfffffff, e->number & 0xfffffff);
-		assert_int_equal(d.len, TEMPLATE_BYTES);
-		memcpy(want, letters, TEMPLATE_BYTES);
-		memcpy(want, &number, 4);
-	}
-	assert_memory_equal(d.payload, want, d.len);
-}
-
-static bool collect_one(void)
-{
-	struct expected e = w.expected[w.out_out % EXPECTED_MAX];
-	uint8_t frame[PACKET_MAX];
-	struct rte_mbuf *m;
-	uint32_t n = 0;
-
-	if (rte_ring_dequeue(w.wire->out[0], (void **)&m))
-		return false;
-	assert_true(w.out_out < w.out_in);
-	assert_int_equal(m->nb_segs, e.parts);
-	for (const struct rte_mbuf *s = m; s; s = s->next) {
-		assert_in_range(s->data_len, 1, sizeof(frame) - n);
-		memcpy(frame + n, rte_pktmbuf_mtod(s, const void *), s->data_len);
-		n += s->data_len;
-	}
-	assert_int_equal(n, m->pkt_len);
-	check_out(&e, frame, n);
-	w.out_out++;
-	w.flown += w.reaps ? e.parts : 0;
-	if (e.kind == RESIDENT && !w.reaps)
-		w.tpl_flies[e.number >> 28] = false;
-	rte_pktmbuf_free(m);
-	return true;
-}
-
-static void collect(unsigned n)
-{
-	while (n-- && collect_one())
-		;
-}
-
-/* Completions come in the order of submission, and of nothing that the far end still has. */
-static void reap(unsigned max)
-{
-	struct kbp_completion c[BURST_MAX];
-	unsigned n = kbp_tx_reap(r.q, c, max);
-
-	assert_true(n <= max && (w.reaps || !n));
-	for (unsigned i = 0; i < n; i++) {
-		assert_true(w.flight_out < w.flown);
-		assert_int_equal(c[i].token, w.token[w.flight_out++ % EXPECTED_MAX]);
-		assert_int_equal(c[i].error, 0);
-		for (unsigned k = 0; k < TEMPLATES; k++)
-			if (kbp_template_token(w.tpl[k]) == c[i].token)
-				w.tpl_flies[k] = false;
-	}
 }
 
 /* ---------------------------------------------------------------- receiving */
@@ -643,7 +282,7 @@ static void queue_open(void)
 	o.flags = KBP_QUEUE_RX | KBP_QUEUE_TX | (w.reaps ? KBP_QUEUE_COMPLETIONS : 0) |
 		  (w.chains ? KBP_QUEUE_MULTI_BUFFER : 0);
 	o.rx_ring = 8u << pick(6);
-	o.tx_ring = 8u << pick(7);
+	o.tx_ring = 8u << pick(w.lazy ? 3 : 7);
 	o.hold_max = bounds[pick(KBP_ARRAY_SIZE(bounds))];
 	ok(kbp_queue_open(r.port, &o, &r.q, &r.err));
 	rig_flow(r.q, "10.77.0.1:5000");
@@ -693,7 +332,6 @@ static void queue_close(void)
 	account_close();
 	for (unsigned i = 0; i < TEMPLATES; i++)
 		kbp_template_close(w.tpl[i]);
-	memset(w.tpl_flies, 0, sizeof(w.tpl_flies));
 	kbp_txflow_close(w.raw);
 	kbp_txflow_close(w.t);
 	if (w.at_times)
@@ -730,6 +368,8 @@ static void step(void)
 {
 	w.now++;
 	*(w.at_times ? &w.last_on : &w.last_off) = w.now;
+	if (w.lazy && one_in(3))
+		send_each(1 + pick(BURST_MAX));
 	switch (pick(15)) {
 	case 0:
 	case 1:
@@ -760,7 +400,8 @@ static void step(void)
 		send_template(pick(TEMPLATES));
 		break;
 	case 11:
-		collect(pick(80));
+		if (!w.lazy || one_in(40))
+			collect(pick(80));
 		break;
 	case 12:
 		reap(1 + pick(BURST_MAX));
@@ -784,7 +425,6 @@ static void settle(void)
 {
 	const struct kbp_dpdk_full *f;
 	struct rte_mempool *tx = kbp_dpdk_port(r.port)->pools->tx[0];
-	unsigned n;
 
 	w.keep_of_10 = 0;
 	kbp_tx_cancel(r.q, w.reserved, w.n_reserved);
@@ -807,10 +447,7 @@ static void settle(void)
 	assert_int_equal(w.out_in, w.out_out);
 	assert_int_equal(f->flight.in, f->flight.out);
 	assert_int_equal(r.q->tx_count->completions, w.reaps ? w.sent : 0);
-	n = 0;
-	for (unsigned i = 0; i < KBP_DPDK_TEMPLATES; i++)
-		n += f->tpl[i].m != NULL;
-	rig_pool_check(tx, n);
+	rig_pool_check(tx, 0);
 	rig_pool_check(pool, 0);
 }
 
@@ -820,6 +457,7 @@ static void run(uint32_t seed)
 	w.random = seed * 0x9e3779b97f4a7c15ull + 12345;
 	w.wire = &wires[pick(KBP_ARRAY_SIZE(wires))];
 	w.match = !one_in(3);
+	w.lazy = one_in(3);
 	print_message("seed %u, %s%s\n", seed, w.wire->name, w.match ? "" : ", match=off");
 	rig_port(w.wire, w.match ? NULL : "match=off", one_in(2) ? KBP_PORT_NO_MONITOR : 0);
 	w.now = 1;

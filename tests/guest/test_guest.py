@@ -5,8 +5,9 @@
 The guest's first process is ./init: it runs our programs and prints one marker a behaviour on the serial console,
 "GUEST NAME: PASS|FAIL TEXT". The markers decide, not the exit status of QEMU.
 
-usage: test_guest.py FOLDER PROGRAM [MODULE]
-       FOLDER keeps the kernel and the console's text; PROGRAM is guest_dpdk, MODULE libkbypass-dpdk.so
+usage: test_guest.py FOLDER PROGRAM [MODULE COUNT]
+       FOLDER keeps the kernel and the console's text; PROGRAM is guest_dpdk, MODULE libkbypass-dpdk.so, COUNT
+       guest_count
 """
 import glob
 import gzip
@@ -27,7 +28,7 @@ BOOT_SECONDS = 100  # all of the guest's life; takes 10 to 40
 FETCH_SECONDS = 60
 MODULES = ["e1000e", "virtio_pci", "virtio_net", "uio_pci_generic"]
 PMDS = ["bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_virtio"]
-DPDK_MARKERS = re.compile("DPDK|diagnos")
+DPDK_MARKERS = re.compile("DPDK|diagnos|binding")
 NO_DPDK = "the dpdk module was not built: is libdpdk-dev missing? The rest passed"
 # marker -> what its text must have, in lower case; the rest of a marker's meaning is ./init's
 MARKERS = {
@@ -38,8 +39,11 @@ MARKERS = {
     # who holds the device, and what gives it to us
     "unbound e1000e is diagnosed": [r"00:03\.0", r"e1000e", r"uio_pci_generic|vfio-pci", r"driver_override|devbind"],
     "unbound virtio is diagnosed": [r"00:05\.0", r"virtio", r"uio_pci_generic|vfio-pci", r"driver_override|devbind"],
+    # the same devices as DPDK alone sees them: a success, and no port
+    "count 0 before binding": [r"count 0 count 0$"],
     "bound as the diagnosis tells": [],
     "missing hugepages are diagnosed": [r"\bhugepages\b", r"nr_hugepages"],
+    "a count after binding": [r"count 1 count 1$"],
     "packets through DPDK on e1000e": [],
     "packets through DPDK on virtio": [],
     "end": [],
@@ -190,7 +194,7 @@ def libraries(path):
     return re.findall(r"(/\S+) \(0x", said.stdout)
 
 
-def make_initramfs(path, order, program, module):
+def make_initramfs(path, order, program, module, count):
     a = Archive(path)
     for folder in ["dev", "proc", "sys", "tmp", "run", "usr/bin"]:
         a.put(folder, 0o040755)
@@ -202,7 +206,7 @@ def make_initramfs(path, order, program, module):
             a.file(name, f.read())
     for name, source in order:
         a.file(f"modules/{name}.ko", load_module(source))
-    files = [program] + ([module] if module else [])
+    files = [program] + ([module, count] if module else [])
     for name in PMDS if module else []:
         pmd = glob.glob(f"/usr/lib/*/dpdk/pmds-*/librte_{name}.so.*")
         if not pmd:
@@ -215,7 +219,8 @@ def make_initramfs(path, order, program, module):
             a.copy(library)
             if os.path.basename(library) == "libc.so.6":  # which loads this one when a thread is cancelled
                 a.copy(os.path.join(os.path.dirname(library), "libgcc_s.so.1"))
-    words = {"GUEST": program, "DPDK": module or "", "MODULES": " ".join(name for name, _ in order)}
+    words = {"GUEST": program, "DPDK": module or "", "COUNT": count or "",
+             "MODULES": " ".join(name for name, _ in order)}
     a.file("words", "".join(f"{k}='{v}'\n" for k, v in words.items()).encode())
     a.close()
 
@@ -268,7 +273,7 @@ def judge(lines, module):
 
 
 def main():
-    folder, program, module = (os.path.realpath(a) if a else None for a in (sys.argv[1:] + [None])[:3])
+    folder, program, module, count = (os.path.realpath(a) if a else None for a in (sys.argv[1:] + [None] * 2)[:4])
     os.makedirs(folder, exist_ok=True)
     initramfs, log = os.path.join(folder, "initramfs"), os.path.join(folder, "console")
     begin = time.monotonic()
@@ -282,7 +287,7 @@ def main():
             raise Skip("no busybox: apt-get install busybox-static")
         image, order = find_kernel(os.path.join(folder, "kernel"))
         found = time.monotonic()
-        make_initramfs(initramfs, order, program, module)
+        make_initramfs(initramfs, order, program, module, count)
     except Skip as e:
         print("SKIP:", e)
         return SKIP

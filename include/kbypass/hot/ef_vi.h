@@ -379,8 +379,6 @@ KBP_INLINE unsigned kbp_efvi_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 
 /* ---------------------------------------------------------------- transmit */
 
-static inline unsigned kbp_generic_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, void *arg);
-
 /* All of the device's memory is in use, or the frame is longer than a part of it. */
 KBP_EFVI_ASIDE int kbp_efvi_tx_missed(struct kbp_efvi_queue *x, ef_request_id id, uint32_t len)
 {
