@@ -503,8 +503,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 
 	*port = NULL;
 	if (!backend || !ifname || !ifname[0] || strlen(ifname) >= sizeof(p->info.interface))
-		return kbp_failf(err, -EINVAL,
-				 "give a backend and a name of at most 31 characters",
+		return kbp_failf(err, -EINVAL, "give a backend and a name of at most 31 characters",
 				 "open interface \"%s\"", ifname ? ifname : "");
 	p = calloc(1, sizeof(*p));
 	if (!p)

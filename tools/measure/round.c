@@ -19,8 +19,9 @@
 #define SPARE_MS \
 	60000 /* beyond the planned time of sending and the receiver's own bound for draining */
 #define FIFO_PRIORITY 10
-#define CLOSED_MS 50  /* for the thread of net_memif to notice it */
-#define LINK_MS 10000 /* for the two ends of a wire in memory to meet */
+#define MEMORY_RETRY_NS 100000000u /* such a wire loses nothing: who is too fast, waits */
+#define CLOSED_MS 50		   /* for the thread of net_memif to notice it */
+#define LINK_MS 10000		   /* for the two ends of a wire in memory to meet */
 
 static int64_t now_ms(void)
 {
@@ -123,6 +124,7 @@ static int send_all(struct kbp_bench *b, struct kbp_error *err)
 
 	kbp_bench_path(b->at.backend, &path);
 	if (path.memory) {
+		o.retry_ns = MEMORY_RETRY_NS;
 		rc = memory_open(b, &port, &q, &o.txflow, err);
 		if (!rc)
 			rc = send_by(b, &o, err);
