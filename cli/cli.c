@@ -126,11 +126,15 @@ static int option_number(const struct cli_option *o, const char *command, const 
 	return CLI_OK;
 }
 
+/* Whoever reads a document gets one: of what went wrong, when there is no other. */
+static bool json_asked, json_printed;
+
 static int option_take(const struct cli_option *o, const char *command, const char *value)
 {
 	switch (o->type) {
 	case CLI_FLAG:
 		*(bool *)o->to = true;
+		json_asked |= !strcmp(o->name, "json");
 		return CLI_OK;
 	case CLI_TEXT:
 		*(const char **)o->to = value;
@@ -209,10 +213,21 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char *
 
 /* ---------------------------------------------------------------- messages */
 
+static void print_error(const struct kbp_error *err)
+{
+	const char *name = strerrorname_np(-err->code);
+
+	cli_json(json_pack("{s:s, s:{s:i, s:s, s:s, s:s}}", "schema", "kbypass.error/1", "error",
+			   "code", err->code, "name", name ? name : "", "step", err->step, "hint",
+			   err->hint));
+}
+
 int cli_fail(const struct kbp_error *err)
 {
 	cli_progress_end();
 	fprintf(stderr, "kbypass: %s: %s\n", err->step, err->hint);
+	if (json_asked && !json_printed)
+		print_error(err);
 	return CLI_ERROR;
 }
 
@@ -292,6 +307,7 @@ int cli_json(json_t *doc)
 {
 	int rc = doc ? json_dumpf(doc, stdout, JSON_INDENT(2)) : -1;
 
+	json_printed = true;
 	json_decref(doc);
 	if (rc || putchar('\n') == EOF) {
 		fprintf(stderr, "kbypass: print JSON: %s\n", doc ? strerror(errno) : "out of memory");

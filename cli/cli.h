@@ -69,7 +69,7 @@ const char *cli_nearest(const char *word, const char *const *names, size_t n);
 
 /* ---------------------------------------------------------------- messages, on stderr */
 
-/* "kbypass: STEP: HINT". Returns CLI_ERROR. */
+/* "kbypass: STEP: HINT"; with --json also as a document, when none was printed. Returns CLI_ERROR. */
 int cli_fail(const struct kbp_error *err);
 /* "kbypass COMMAND: what is wrong with the arguments". Returns CLI_ERROR. */
 int cli_misuse(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

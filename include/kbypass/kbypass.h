@@ -36,7 +36,7 @@ extern "C" {
 
 /* Bumped whenever a layout or a call in this file's or hot/'s inline code changes. Checked at
  * open. */
-#define KBP_HOT_ABI 2u
+#define KBP_HOT_ABI 3u
 
 struct kbp_port;
 struct kbp_queue;

@@ -23,17 +23,6 @@
 
 /* ---------------------------------------------------------------- stamps */
 
-/* Drivers that write known units into the field without the offload's clock (drivers/net/pcap: microseconds
- * of the capture's header, written by libpcap). */
-static const struct {
-	const char *driver;
-	enum kbp_ts_source source;
-	enum kbp_epoch epoch;
-	double ns_per_tick;
-} known_clocks[] = {
-	{ "net_pcap", KBP_TS_KERNEL, KBP_EPOCH_UTC, 1000.0 },
-};
-
 static int64_t now_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -42,10 +31,9 @@ static int64_t now_ns(clockid_t clock)
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
-static void clock_set(struct kbp_dpdk_clock *c, enum kbp_ts_source source, enum kbp_epoch epoch,
-		      double ns_per_tick)
+static void clock_set(struct kbp_dpdk_clock *c, enum kbp_epoch epoch, double ns_per_tick)
 {
-	c->source = source;
+	c->source = KBP_TS_NIC;
 	c->epoch = epoch;
 	c->ns_per_tick = ns_per_tick;
 	c->mult = (uint64_t)(ns_per_tick * 4294967296.0 + 0.5);
@@ -74,7 +62,7 @@ static bool clock_measure(struct kbp_dpdk_port *e, struct kbp_dpdk_clock *c)
 	if (rate > 0.99 && rate < 1.01)
 		rate = 1.0; /* nanoseconds, as near as this was measured */
 	age = (double)utc - (double)last * rate;
-	clock_set(c, KBP_TS_NIC,
+	clock_set(c,
 		  fabs(age) < SAME_CLOCK_NS			  ? KBP_EPOCH_UTC :
 		  fabs(age + TAI_MINUS_UTC * 1e9) < SAME_CLOCK_NS ? KBP_EPOCH_TAI :
 								    KBP_EPOCH_PHC,
@@ -86,7 +74,6 @@ void kbp_dpdk_clock_learn(struct kbp_port *p)
 {
 	struct kbp_dpdk_port *e = kbp_dpdk_port(p);
 	struct kbp_dpdk_clock *c = &e->clock;
-	bool known = false;
 	uint64_t flag = 0;
 
 	memset(c, 0, sizeof(*c));
@@ -94,13 +81,7 @@ void kbp_dpdk_clock_learn(struct kbp_port *p)
 		c->why = "the driver does not stamp frames";
 		return;
 	}
-	for (size_t i = 0; i < KBP_ARRAY_SIZE(known_clocks) && !known; i++) {
-		known = !strcmp(p->info.driver, known_clocks[i].driver);
-		if (known)
-			clock_set(c, known_clocks[i].source, known_clocks[i].epoch,
-				  known_clocks[i].ns_per_tick);
-	}
-	if (!known && !clock_measure(e, c)) {
+	if (!clock_measure(e, c)) {
 		c->why = "the driver stamps frames, but tells neither unit nor epoch";
 		return;
 	}
