@@ -403,8 +403,12 @@ int kbp_wait(struct kbp_queue *const *queues, unsigned n, int64_t timeout_ns)
 			return 0;
 		ts = (struct timespec){ .tv_sec = slice / 1000000000, .tv_nsec = slice % 1000000000 };
 		rc = ppoll(fds, n, &ts, NULL);
-		if (rc < 0)
-			return -errno;
+		if (rc < 0) {
+			int error = errno, ready = error == EINTR ? ready_now(queues, n) : 0;
+
+			/* the signal may have been a driver's, which tells of frames by it (net_tap) */
+			return ready ? ready : -error;
+		}
 		if (rc > 0)
 			return rc;
 	}

@@ -36,9 +36,9 @@ static struct {
 	char args[512];
 	char note[160];
 	char said[SAID_BYTES];
-	size_t said_len;
-	FILE *log, *printed;	/* where its log goes, and what it prints besides */
-	FILE *out, *complaints; /* the program's own, while EAL prints into `printed` */
+	size_t said_len, said_error; /* where its first error begins */
+	FILE *log, *printed;	     /* where its log goes, and what it prints besides */
+	FILE *out, *complaints;	     /* the program's own, while EAL prints into `printed` */
 } eal = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void kbp_dpdk_lock(void)
@@ -94,6 +94,7 @@ void kbp_dpdk_said_begin(void)
 {
 	pthread_mutex_lock(&said_lock);
 	eal.said_len = 0;
+	eal.said_error = SAID_BYTES;
 	eal.said[0] = '\0';
 	pthread_mutex_unlock(&said_lock);
 }
@@ -107,6 +108,18 @@ const char *kbp_dpdk_said(void)
 	memcpy(copy, eal.said, sizeof(copy));
 	pthread_mutex_unlock(&said_lock);
 	return copy;
+}
+
+/* From the first error on, without the warnings before it; all of it when there is none. */
+const char *kbp_dpdk_said_error(void)
+{
+	const char *copy = kbp_dpdk_said();
+	size_t at;
+
+	pthread_mutex_lock(&said_lock);
+	at = eal.said_error < eal.said_len ? eal.said_error : 0;
+	pthread_mutex_unlock(&said_lock);
+	return copy + at;
 }
 
 static __thread bool starting; /* this thread is in rte_eal_init */
@@ -123,6 +136,8 @@ static ssize_t log_write(void *cookie, const char *text, size_t n)
 		return (ssize_t)n;
 	if (level <= RTE_LOG_WARNING) {
 		pthread_mutex_lock(&said_lock);
+		if (level <= RTE_LOG_ERR && eal.said_error > eal.said_len)
+			eal.said_error = eal.said_len;
 		said_add(text, len);
 		said_add("\n", 1);
 		pthread_mutex_unlock(&said_lock);

@@ -31,6 +31,7 @@ const char *kbp_dpdk_eal_note(void);
  * caller at a time: the lock below is held. */
 void kbp_dpdk_said_begin(void);
 const char *kbp_dpdk_said(void);
+const char *kbp_dpdk_said_error(void); /* from its first error on */
 
 /* Control calls of DPDK are not for several threads at once. */
 void kbp_dpdk_lock(void);

@@ -330,6 +330,23 @@ void kbp_dpdk_sockets_after(const struct kbp_dpdk_before *b, struct kbp_port *p)
 
 /* ---------------------------------------------------------------- open */
 
+/* Drivers return -1 for whatever went wrong, which is -EPERM: what they said decides, or trying it ourselves. */
+static bool denied(const struct kbp_port *p, int rc, const char *said)
+{
+	bool no;
+	int fd;
+
+	if (rc == -EACCES || strstr(said, "not permitted") || strstr(said, "ermission denied"))
+		return true;
+	if (!p->info.ifindex)
+		return false;
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	no = fd < 0 && errno == EPERM;
+	if (fd >= 0)
+		close(fd);
+	return no;
+}
+
 static int probe_failed(const struct kbp_port *p, const struct device *d, int rc,
 			struct kbp_error *err)
 {
@@ -344,19 +361,18 @@ static int probe_failed(const struct kbp_port *p, const struct device *d, int rc
 	if (d->is_pci)
 		return kbp_dpdk_explain_no_port("", said, &need, err);
 	/* the first complaint is the cause, what follows are its consequences */
-	for (at = said; *at && isspace((unsigned char)*at); at++)
+	for (at = kbp_dpdk_said_error(); *at && isspace((unsigned char)*at); at++)
 		;
 	last = *at ? at : "DPDK did not say why";
 	snprintf(line, sizeof(line), "%.*s", (int)strcspn(last, "\n"), last);
-	if (rc == -EPERM || rc == -EACCES || strstr(said, "not permitted") ||
-	    strstr(said, "ermission denied"))
+	if (denied(p, rc, said))
 		return kbp_failf(
 			err, -EPERM,
 			"it needs privilege: CAP_NET_RAW for net_af_packet; CAP_NET_ADMIN, CAP_BPF and "
 			"CAP_NET_RAW for net_af_xdp; run as root",
 			"make the virtual device %s over %s", d->name, p->info.interface);
-	return kbp_failf(err, rc ? rc : -ENODEV, line, "make the virtual device %s (%.40s)",
-			 d->name, d->devargs);
+	return kbp_failf(err, rc && rc != -1 ? rc : -ENODEV, line,
+			 "make the virtual device %s (%.40s)", d->name, d->devargs);
 }
 
 static int probe(struct kbp_port *p, const struct device *d, struct kbp_error *err)

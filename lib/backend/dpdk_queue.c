@@ -382,9 +382,9 @@ static int device_start(struct kbp_port *p, struct kbp_error *err)
 				"buffers of %u bytes (frame_bytes, or the MTU): at most %u",
 				e->buf_bytes > e->tx_bytes ? e->buf_bytes : e->tx_bytes,
 				BUF_BYTES_MAX);
-	rc = is_umem(p) ? umem_once(p, err) : 0;
-	if (!rc)
-		rc = pools_make(p, err);
+	rc = pools_make(p, err);
+	if (!rc && is_umem(p))
+		rc = umem_once(p, err);
 	if (!rc)
 		rc = rings_make(p, err);
 	if (rc)

@@ -5,7 +5,7 @@
  * library, the module. argv: the folder of the modules.
  */
 #include <errno.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -349,10 +349,11 @@ struct pair {
 	const char *name[2], *args[2], *driver[2];
 };
 
+#define MEMIF_SOCKET ",socket-abstract=no,socket=" PLACE "/memif.sock"
+
 static const struct pair memif = {
 	.name = { "net_memif0", "net_memif1" },
-	.args = { "devargs=role=server,socket=kbypass-test",
-		  "devargs=role=client,socket=kbypass-test" },
+	.args = { "devargs=role=server" MEMIF_SOCKET, "devargs=role=client" MEMIF_SOCKET },
 	.driver = { "net_memif", "net_memif" },
 };
 
@@ -406,6 +407,42 @@ static void net_memif_passes_both_ways_between_two_ports_of_a_process(void **sta
 {
 	(void)state;
 	child_run(memif_passes);
+}
+
+/* DPDK 22.11 closes the server's socket never: a path is removed, the name of an abstract one stays taken until the
+ * process ends. The device that could not be made keeps its own name. */
+static void memif_opens_again(void)
+{
+	struct pair p = memif;
+	struct kbp_port_opts o = KBP_PORT_OPTS_INIT;
+	struct kbp_port *port;
+	struct end e[2];
+	int rc;
+
+	has_places();
+	p.args[0] = "devargs=role=server,socket=kbypass-1";
+	p.args[1] = "devargs=role=client,socket=kbypass-1";
+	pair_open(&p, e, 0);
+	pass(&e[1], &e[0]);
+	pair_close(e);
+	o.module_dir = modules;
+	o.args = p.args[0];
+	rc = kbp_port_open("dpdk", p.name[0], &o, &port, &err);
+	must(rc < 0 && !port && err.code == rc, "%d: %s: %s", rc, err.step, err.hint);
+	must(strstr(err.hint, "Address already in use"), "%d: %s: %s", rc, err.step, err.hint);
+	must(rc != -EPERM, "%d: %s: %s", rc, err.step, err.hint);
+	p.name[0] = "net_memif2";
+	p.args[0] = "devargs=role=server,socket=kbypass-2";
+	p.args[1] = "devargs=role=client,socket=kbypass-2";
+	pair_open(&p, e, 0);
+	pass(&e[1], &e[0]);
+	pair_close(e);
+}
+
+static void a_name_that_net_memif_keeps_taken_is_told(void **state)
+{
+	(void)state;
+	child_run(memif_opens_again);
 }
 
 static void vhost_passes(void)
@@ -619,6 +656,48 @@ static void net_tap_passes_to_and_from_the_kernel(void **state)
 	child_run(tap);
 }
 
+/* Another process sends; each frame is a signal to this one, because net_tap asks for it. */
+static void tap_wakes(void)
+{
+	struct peer p;
+	struct end e;
+	int status;
+	pid_t pid;
+
+	has_places();
+	if (access("/dev/net/tun", R_OK | W_OK))
+		child_skip("/dev/net/tun: %s", strerror(errno));
+	end_open(&e, "net_tap0", "devargs=iface=kbptap0", "net_tap", 0);
+	end_ready(&e);
+	peer_open(&p, "kbptap0", &e);
+	pid = fork();
+	must(pid >= 0, "%s", strerror(errno));
+	for (uint32_t i = 0; !pid && i < BURST; i++) {
+		uint8_t frame[1600];
+		uint32_t len = craft(frame, i);
+
+		nap_ms(20);
+		must(netns_packet_send(p.fd, frame, len), "%s", strerror(errno));
+	}
+	if (!pid)
+		_exit(0);
+	while (e.got < BURST) {
+		int n = kbp_wait(&e.q, 1, LIMIT_S * 1000000000ll);
+
+		must(n == 1, "waiting for number %u: %d", e.got, n);
+		poll_once(&e);
+	}
+	must(waitpid(pid, &status, 0) == pid && !status, "the other process: %x", status);
+	close(p.fd);
+	end_close(&e);
+}
+
+static void waiting_on_net_tap_ends_with_a_frame_and_not_with_its_signal(void **state)
+{
+	(void)state;
+	child_run(tap_wakes);
+}
+
 static void has_veth(void)
 {
 	const char *why;
@@ -683,11 +762,13 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(net_ring_brings_back_what_it_is_given),
 		cmocka_unit_test(net_memif_passes_both_ways_between_two_ports_of_a_process),
+		cmocka_unit_test(a_name_that_net_memif_keeps_taken_is_told),
 		cmocka_unit_test(net_vhost_and_net_virtio_user_pass_both_ways),
 		cmocka_unit_test(each_sent_frame_completes_when_more_is_sent),
 		cmocka_unit_test(a_template_arrives_as_often_as_it_is_sent),
 		cmocka_unit_test(net_pcap_reads_one_file_and_writes_another),
 		cmocka_unit_test(net_tap_passes_to_and_from_the_kernel),
+		cmocka_unit_test(waiting_on_net_tap_ends_with_a_frame_and_not_with_its_signal),
 		cmocka_unit_test(net_af_packet_passes_over_an_interface),
 		cmocka_unit_test(net_af_xdp_passes_over_an_interface_once_and_says_why),
 	};

@@ -232,12 +232,15 @@ static int wait_end(struct kbp_bench *b, struct kbp_child *rx, struct kbp_child 
 static int outcome(const struct kbp_bench *b, struct kbp_error *err)
 {
 	const struct kbp_error *e = NULL;
+	struct kbp_bench_path path;
 
-	/* when the sender fails first, a wire in memory goes down for the receiver */
-	if (b->sh->tx_stage == KBP_STAGE_FAILED)
-		e = &b->sh->tx_error;
-	else if (b->sh->rx_stage == KBP_STAGE_FAILED)
+	kbp_bench_path(b->at.backend, &path);
+	/* when the sender fails, a wire in memory goes down for the receiver */
+	if (b->sh->rx_stage == KBP_STAGE_FAILED &&
+	    !(path.memory && b->sh->tx_stage == KBP_STAGE_FAILED))
 		e = &b->sh->rx_error;
+	else if (b->sh->tx_stage == KBP_STAGE_FAILED)
+		e = &b->sh->tx_error;
 	if (!e)
 		return 0;
 	if (err)
