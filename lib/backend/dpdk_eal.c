@@ -427,13 +427,14 @@ static void directory_remove(void)
 
 int kbp_dpdk_eal_start(const struct kbp_dpdk_want *want, struct kbp_error *err)
 {
+	static struct words w;				 /* EAL keeps pointers into it */
 	bool program = !eal.failed && rte_lcore_count(); /* 0 before the environment is initialised */
-	struct words w = { .n = 0 };
 	int rc = 0;
 
 	if (eal.started)
 		return running_serves(want, err);
 	kbp_dpdk_said_begin();
+	memset(&w, 0, sizeof(w));
 	if (!program) {
 		if (!eal.log && log_open())
 			return kbp_fail(err, -ENOMEM, "start DPDK", "out of memory");
