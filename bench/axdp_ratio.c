@@ -41,6 +41,7 @@
 #include <kbypass/hot.h>
 #include <kbypass/lab.h>
 
+#include "look.h"
 #include "overhead.h"
 #include "raw_dpdk.h"
 #include "raw_sock.h"
@@ -90,27 +91,6 @@ static int fail(struct child *c, int rc, const char *step, const char *why)
 	snprintf(c->err.step, sizeof(c->err.step), "%s", step);
 	snprintf(c->err.hint, sizeof(c->err.hint), "%s", why);
 	return rc;
-}
-
-KBP_INLINE void look(struct seen *s, const uint8_t *data, uint32_t len)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	s->words += word;
-	s->bytes += len;
-}
-
-KBP_INLINE void raw_look(const uint8_t *data, uint32_t len, void *arg)
-{
-	look(arg, data, len);
-}
-
-KBP_INLINE unsigned each_look(struct kbp_rx rx, struct kbp_frame f, void *arg)
-{
-	(void)rx;
-	look(arg, f.data, f.len);
-	return KBP_DONE;
 }
 
 /* Until a poll finds nothing; and polls that ought to find nothing. */

@@ -19,6 +19,7 @@
 #include <kbypass/hot.h>
 #include <kbypass/lab.h>
 
+#include "look.h"
 #include "overhead.h"
 #include "raw_sock.h"
 #include "raw_xsk.h"
@@ -45,27 +46,6 @@ struct ratio {
 };
 
 typedef unsigned (*drain_fn)(struct ratio *r);
-
-KBP_INLINE void look(struct seen *s, const uint8_t *data, uint32_t len)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	s->words += word;
-	s->bytes += len;
-}
-
-KBP_INLINE void raw_look(const uint8_t *data, uint32_t len, void *arg)
-{
-	look(arg, data, len);
-}
-
-KBP_INLINE unsigned each_look(struct kbp_rx rx, struct kbp_frame f, void *arg)
-{
-	(void)rx;
-	look(arg, f.data, f.len);
-	return KBP_DONE;
-}
 
 KBP_INLINE unsigned array_look(struct kbp_queue *q, struct seen *s)
 {

@@ -9,20 +9,12 @@
 
 #include <kbypass/hot.h>
 
+#include "look.h"
 #include "overhead.h"
 
 #define BURST_MAX 32u
 
 /* ---------------------------------------------------------------- the work of the handlers */
-
-KBP_INLINE void look(struct seen *s, const uint8_t *data, uint32_t len)
-{
-	uint64_t word;
-
-	memcpy(&word, data, sizeof(word));
-	s->words += word;
-	s->bytes += len;
-}
 
 KBP_INLINE uint32_t write_payload(struct seen *s, uint8_t *payload)
 {
@@ -32,21 +24,9 @@ KBP_INLINE uint32_t write_payload(struct seen *s, uint8_t *payload)
 	return s->payload;
 }
 
-KBP_INLINE void raw_look(const uint8_t *data, uint32_t len, void *arg)
-{
-	look((struct seen *)arg, data, len);
-}
-
 KBP_INLINE uint32_t raw_write(uint8_t *payload, void *arg)
 {
 	return write_payload((struct seen *)arg, payload);
-}
-
-KBP_INLINE unsigned each_look(struct kbp_rx rx, struct kbp_frame f, void *arg)
-{
-	(void)rx;
-	look((struct seen *)arg, (const uint8_t *)f.data, f.len);
-	return KBP_DONE;
 }
 
 KBP_INLINE uint32_t each_write(struct kbp_tx tx, struct kbp_frame f, void *arg)
