@@ -43,7 +43,7 @@ struct kbp_dpdk_socket {
 	uint64_t base;	/* of AF_XDP, when the device was started */
 };
 
-/* What the driver's stamps mean (dpdk_stamp.c). */
+/* What the driver's stamps mean (dpdk_facts.c). */
 struct kbp_dpdk_clock {
 	enum kbp_ts_source source;
 	enum kbp_epoch epoch;
@@ -89,11 +89,11 @@ struct kbp_dpdk_port {
 	uint16_t rx_desc, tx_desc; /* as the device took them */
 	uint32_t least_buf;	   /* a PMD writes as much into one; 0: it says nothing */
 	uint64_t sent_before; /* frames of queues that are closed, since the device was started */
-	uint32_t tx_bytes;    /* of a TX buffer, likewise */
 	uint32_t buf_bytes;   /* data room of an RX buffer, without headroom */
+	uint32_t tx_bytes;    /* and of a TX buffer */
 	bool scatter;
-	/* reports */
 	uint16_t want_mtu; /* where the kernel has no interface to say it; 0: the device's */
+	/* reports */
 	bool want_reports;
 	uint8_t report_ip4[4];
 	struct kbp_reports *reports;
@@ -163,8 +163,7 @@ void kbp_dpdk_start(struct kbp_dpdk_full *f);
 void kbp_dpdk_start_tx_only(struct kbp_dpdk_full *f);
 /* Takes frames from the device into the stash when that is empty; how many packets it has then. */
 unsigned kbp_dpdk_look(struct kbp_dpdk_full *f);
-/* Completions that are due: the sent mbufs that the device has let go of. Adds nothing without
- * KBP_QUEUE_COMPLETIONS. */
+/* Sent mbufs that the device still has; always 0 without KBP_QUEUE_COMPLETIONS. */
 unsigned kbp_dpdk_flying(struct kbp_dpdk_full *f);
 
 /* ---- dpdk_port.c */

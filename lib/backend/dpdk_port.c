@@ -96,8 +96,8 @@ static int words_read(struct kbp_port *p, struct words *w, struct kbp_error *err
 		if (*word != '-' && !eal)
 			rc = kbp_failf(
 				err, -EINVAL,
-				"words are: pmd=NAME, devargs=KEY=VALUE[,...], queues=1..64, match=off, "
-				"isolate, reports[=ADDRESS], and EAL's own arguments, which begin with a dash",
+				"words are: pmd=NAME, devargs=KEY=VALUE[,...], queues=1..64, mtu=68..9600, "
+				"match=off, isolate, reports[=ADDRESS], and EAL's own arguments, which begin with a dash",
 				"read \"%.40s\" among the words of dpdk port %s", word,
 				p->info.interface);
 		else if (at + strlen(word) + 2 > sizeof(w->eal))

@@ -70,7 +70,7 @@ uint32_t kbp_dpdk_buf_bytes(const struct kbp_port *p, bool multi_buffer)
 /* ---------------------------------------------------------------- buffers */
 
 /* net_ring hands buffers on as they are, to whoever reads at the other end; and a device that is the program's
- * keeps its rings when our port is closed. Such pools are freed when all of them is back. Under the lock. */
+ * keeps its rings when our port is closed. Such pools are freed when all their buffers are back. Under the lock. */
 static struct {
 	struct rte_mempool *pool;
 	uint32_t lost; /* buffers that will not come back */
@@ -463,13 +463,14 @@ static void note(struct kbp_dpdk_full *f, const char *text)
 	snprintf(f->note + n, sizeof(f->note) - n, "%s%s", n ? "; " : "", text);
 }
 
-/* Vector receive functions of drivers take descriptors by fours or eights, and give nothing for less. */
+/* Vector receive functions of drivers take descriptors by fours or eights, and give nothing for less. virtio has
+ * such ones and does not tell which it chose. */
 static bool takes_eights(const struct kbp_dpdk_port *e, uint16_t queue)
 {
 	struct rte_eth_burst_mode mode = { 0 };
 
 	if (rte_eth_rx_burst_mode_get(e->id, queue, &mode))
-		return false;
+		return e->dev.driver_name && strstr(e->dev.driver_name, "virtio");
 	return strstr(mode.info, "Vector") || strstr(mode.info, "vector");
 }
 
