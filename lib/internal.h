@@ -92,6 +92,8 @@ struct kbp_backend {
 	/* True when frames are waiting already: kbp_wait must not sleep. Called right before
 	 * poll(2). */
 	bool (*queue_pending)(struct kbp_queue *q);
+	/* The queue's stamps are of a clock whose account is watched now, or no longer. May be NULL. */
+	void (*queue_watch)(struct kbp_queue *q, bool watched);
 	/* Appends counters; see kbp_count_add. */
 	void (*queue_counters)(const struct kbp_queue *q, struct kbp_counter_list *l);
 
@@ -176,6 +178,8 @@ struct kbp_queue_cold {
 	uint64_t lost_unknown; /* reopen events */
 	struct kbp_txflow_cold *txflow_list; /* txflow.c */
 	struct rtnl_link_stats64 stats_base; /* of the interface when the queue was opened */
+	struct kbp_clock *clock;	     /* that it watches; stamp.c */
+	struct kbp_queue_cold *next_watcher; /* of the same clock */
 };
 
 static inline struct kbp_queue_cold *kbp_cold(const struct kbp_queue *q)
@@ -218,6 +222,23 @@ struct kbp_memory {
 KBP_PRIVATE int kbp_memory_alloc(struct kbp_memory *m, size_t bytes, int node, bool huge,
 				 struct kbp_error *err);
 KBP_PRIVATE void kbp_memory_free(struct kbp_memory *m);
+
+/* ---------------------------------------------------------------- stamp.c */
+
+/* Whether a source of stamps stamps at all. Zero: nothing was seen. */
+struct kbp_stamp_proof {
+	uint64_t first_ns, first_raw_ns; /* of the first plausible stamp, and when it was seen */
+	uint32_t proof;			 /* enum kbp_proof: PROVEN, or BOUND; any thread reads */
+};
+
+/* One more stamp; 0: the frame has none. Proven by two that are not zero, plausible for the epoch, and apart
+ * by no more than the time that passed. Cheap enough for the first frames of a queue, not for all. */
+KBP_PRIVATE enum kbp_proof kbp_stamp_prove(struct kbp_stamp_proof *p, enum kbp_epoch epoch,
+					   uint64_t ns);
+/* Fills what the clock that the queue watches says of now. */
+void kbp_queue_clock_info(const struct kbp_queue *q, struct kbp_queue_info *info);
+/* The queue closes: it watches nothing any more. */
+void kbp_queue_unwatch(struct kbp_queue *q);
 
 /* ---------------------------------------------------------------- membership.c */
 

@@ -69,6 +69,7 @@ static void head_fill(struct kbp_port *p, struct kbp_queue_cold *c)
 	q->priv = c;
 	q->hold_max = c->opts.hold_max;
 	q->flags = c->opts.flags;
+	q->sync_from = KBP_SYNC_NEVER;
 	if (!q->chain_max)
 		q->chain_max = 1;
 }
@@ -212,6 +213,7 @@ int kbp_queue_close(struct kbp_queue *q, unsigned flags, struct kbp_error *err)
 		rc = still_out(q, err);
 	if (rc)
 		return rc;
+	kbp_queue_unwatch(q);
 	drain(q);
 	kbp_txflows_close_all(c);
 	pthread_mutex_lock(&p->lock);
@@ -278,9 +280,13 @@ void kbp_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 	info->held = q->held;
 	info->chain_max = q->chain_max;
 	info->numa_node = -1;
+	info->ts_phc = -1;
+	info->ts_cause = KBP_CLOCK_UNWATCHED;
+	info->ts_bound_ns = KBP_BOUND_UNKNOWN;
 	info->l2 = q->port->b->l2;
 	info->mode = q->port->info.achieved;
 	q->port->b->queue_info(q, info);
+	kbp_queue_clock_info(q, info);
 }
 
 int kbp_queue_fd(const struct kbp_queue *q)

@@ -63,13 +63,15 @@ typedef uint32_t (*kbp_filler)(struct kbp_tx tx, struct kbp_frame f, void *arg);
 
 #define KBP_TX_END UINT32_MAX /* nothing in this slot, and no more slots */
 
-/* A timestamp and what is known of it. flags: KBP_FRAME_TS and the sync bits; without KBP_FRAME_TS,
- * no stamp. */
-struct kbp_stamp {
-	uint64_t ns;
-	uint16_t frac; /* 2^-16 ns */
-	uint16_t flags;
-};
+/* The flags of a stamp whose clock is known by its account alone: in sync within the published window,
+ * otherwise unknown. One load; pairs with nothing, the word stands for itself. */
+KBP_INLINE uint16_t kbp_stamp_flags(const struct kbp_queue *q, uint64_t ns)
+{
+	uint64_t from = __atomic_load_n(&q->sync_from, __ATOMIC_RELAXED);
+
+	return (uint16_t)(KBP_FRAME_TS |
+			  (ns - from < KBP_SYNC_SPAN_NS ? KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT : 0));
+}
 
 static inline unsigned kbp_generic_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, void *arg);
 

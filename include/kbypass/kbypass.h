@@ -21,38 +21,18 @@
 #ifndef KBYPASS_H
 #define KBYPASS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <kbypass/base.h>
+#include <kbypass/stamp.h>
 
 #ifdef __cplusplus
 extern "C" {
-#define KBP_STATIC_ASSERT static_assert
-#else
-#define KBP_STATIC_ASSERT _Static_assert
 #endif
-
-#define KBP_API __attribute__((visibility("default")))
 
 /* Bumped whenever a layout or a call in this file's or hot/'s inline code changes. Checked at
  * open. */
-#define KBP_HOT_ABI 3u
-
-struct kbp_port;
-struct kbp_queue;
-struct kbp_txflow;
-struct kbp_template;
-struct kbp_flow_ref;
+#define KBP_HOT_ABI 4u
 
 /* ---------------------------------------------------------------- errors, log */
-
-/* What failed, on which object, and what to do next. Always NUL-terminated, never empty after a
- * failure. */
-struct kbp_error {
-	int code;      /* the same -errno that was returned */
-	char step[96]; /* what was being done, and to what: "bind af_xdp socket to veth0 queue 1" */
-	char hint[416]; /* the reason and the next step, in a sentence a person can act on */
-};
 
 enum kbp_log_level { KBP_LOG_ERROR, KBP_LOG_WARN, KBP_LOG_INFO, KBP_LOG_DEBUG };
 
@@ -87,19 +67,10 @@ enum {
 	KBP_FRAME_SYNC_SHIFT = 4, /* two bits: enum kbp_sync of the stamp's clock */
 	KBP_FRAME_SYNC_MASK = 3u << 4,
 	KBP_FRAME_NO_TS_SHIFT = 6, /* two bits, without KBP_FRAME_TS: enum kbp_no_ts */
-	KBP_FRAME_NO_TS_MASK = 3u << 6
+	KBP_FRAME_NO_TS_MASK = 3u << 6,
+	KBP_FRAME_DEVICE_SHIFT = 8, /* two bits: enum kbp_sync as the device itself says (ef_vi) */
+	KBP_FRAME_DEVICE_MASK = 3u << 8
 };
-
-/* Why a frame has no stamp, where the device can tell. */
-enum kbp_no_ts {
-	KBP_NO_TS_UNTOLD = 0,  /* not asked for, or the source does not say */
-	KBP_NO_TS_EARLY = 1,   /* the device's clock has not been heard of yet */
-	KBP_NO_TS_STALE = 2,   /* it was heard of too long ago */
-	KBP_NO_TS_MISSING = 3, /* this packet was not stamped */
-};
-
-/* Whether the clock behind a timestamp is in sync. "Nobody looked" is unknown, never in sync. */
-enum kbp_sync { KBP_SYNC_UNKNOWN = 0, KBP_SYNC_NOT = 1, KBP_SYNC_IN = 2 };
 
 /* One packet, or one part of a chained packet. The first 16 bytes have the layout of struct
  * xdp_desc, so that the AF_XDP array form copies descriptors whole; KBP_FRAME_MORE is
@@ -194,14 +165,6 @@ enum kbp_kind {
 	KBP_KIND_USER = 64 /* from here on: backends that a program registers itself */
 };
 
-/* How a statement about a mode is known. */
-enum kbp_proof {
-	KBP_PROOF_NONE = 0, /* not looked at */
-	KBP_CLAIMED = 1,    /* the driver or kernel says it can */
-	KBP_BOUND = 2,	    /* it was asked for and accepted */
-	KBP_PROVEN = 3,	    /* a packet went that way */
-};
-
 /* How frames get from the device to us. */
 enum kbp_mode {
 	KBP_MODE_AUTO = 0, /* request: the best that works, reported */
@@ -220,14 +183,14 @@ enum kbp_tx_mode {
 	KBP_TX_MODE_CTPIO,    /* written through the device while it is being sent: cut-through */
 };
 
-enum kbp_tristate { KBP_UNKNOWN = 0, KBP_NO = 1, KBP_YES = 2 };
-
 enum {
 	KBP_PORT_STRICT = 1u << 0,     /* refuse whatever is less than requested, instead of falling
 				    * back */
 	KBP_PORT_NO_MONITOR = 1u << 1, /* no monitor thread: the caller polls kbp_port_fd and calls
 			  * kbp_port_service */
 	KBP_PORT_NO_HUGEPAGES = 1u << 2, /* do not try hugepages */
+	KBP_PORT_STAMPING = 1u << 3, /* have the NIC stamp all frames, as SIOCSHWTSTAMP does, and put its
+				      * setting back at close; otherwise what is set there stays */
 };
 
 /* Everything a port can be asked for. Zero is the default of every member; set `size`. */
@@ -242,21 +205,6 @@ struct kbp_port_opts {
 	int monitor_cpu;   /* CPU + 1 for the monitor thread; 0: wherever the opener may run */
 };
 
-/* Initializer of an options struct: its size, all else zero. C++17 has no designated
- * initializers. */
-#ifdef __cplusplus
-#define KBP_OPTS_INIT(type)         \
-	[] {                        \
-		type o = {};        \
-		o.size = sizeof(o); \
-		return o;           \
-	}()
-#else
-#define KBP_OPTS_INIT(type)          \
-	{                            \
-		.size = sizeof(type) \
-	}
-#endif
 #define KBP_PORT_OPTS_INIT KBP_OPTS_INIT(struct kbp_port_opts)
 #define KBP_QUEUE_OPTS_INIT KBP_OPTS_INIT(struct kbp_queue_opts)
 
@@ -380,17 +328,6 @@ struct kbp_queue_opts {
 			        * kbp_queue_info */
 };
 
-/* Who writes a timestamp. Software is never called NIC. */
-enum kbp_ts_source { KBP_TS_NONE = 0, KBP_TS_KERNEL, KBP_TS_DRIVER, KBP_TS_NIC };
-
-enum kbp_epoch {
-	KBP_EPOCH_NONE = 0,
-	KBP_EPOCH_UTC,
-	KBP_EPOCH_TAI,
-	KBP_EPOCH_PHC,
-	KBP_EPOCH_MONOTONIC
-};
-
 struct kbp_queue_info {
 	uint32_t channel;
 	uint32_t flags;		   /* KBP_QUEUE_* in force */
@@ -407,9 +344,16 @@ struct kbp_queue_info {
 	enum kbp_mode mode;
 	enum kbp_proof proof;	      /* of mode: PROVEN after the first frame */
 	enum kbp_ts_source ts_source; /* of received frames */
-	enum kbp_proof ts_proof;      /* PROVEN after a non-zero stamp */
+	enum kbp_proof ts_proof;      /* PROVEN after a non-zero, plausible, advancing stamp */
 	enum kbp_epoch ts_epoch;
+	int32_t ts_phc; /* N of the /dev/ptpN that the stamps come from; -1: none, or unknown */
+	enum kbp_sync ts_sync; /* of the clock that the queue watches, now */
+	enum kbp_clock_cause ts_cause;
+	uint64_t ts_bound_ns; /* that clock's distance from UTC at most, now; KBP_BOUND_UNKNOWN */
+	uint64_t ts_verified_ns; /* when it was last found in sync, by itself; 0: never */
 	enum kbp_ts_source ts_source_tx;
+	enum kbp_proof ts_proof_tx;
+	enum kbp_epoch ts_epoch_tx;
 	uint32_t ts_resolution_ps; /* of the device's stamps, in picoseconds; 0: unknown */
 	enum kbp_tx_mode tx_mode; /* the way short frames go; longer ones than it takes go by DMA */
 	uint32_t napi_id;	  /* 0: the driver has none, busy polling would do nothing */
@@ -441,8 +385,13 @@ struct kbp_queue {
 	struct kbp_port *port;
 	void *priv;	 /* the cold half */
 	uint64_t layout; /* of the vendor's structures behind this queue; 0: there are none */
-	uint64_t reserved;
+	uint64_t sync_from; /* stamps of KBP_SYNC_SPAN_NS from here on are in sync; KBP_SYNC_NEVER: none */
 };
+
+/* The window of time in which stamps are known to be in sync. Its length is fixed, so that one word tells it;
+ * the clock's writer moves it on. */
+#define KBP_SYNC_SPAN_NS (1ull << 30)
+#define KBP_SYNC_NEVER (1ull << 63)
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_queue, kind) == 56, "calls, kind and state in line 0");
 KBP_STATIC_ASSERT(offsetof(struct kbp_queue, rx_count) == 64, "line 1");

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stamp.c - what is known of the clocks behind timestamps: the account of a clock, the word it publishes to
+ * the queues that watch it, and what follows from it for a stamp.
+ *
+ * An account is a list of looks. A clock that is set begins a new *part*: within a part its time runs on
+ * evenly, between two parts nothing is known. A time that lies in two parts came twice.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define LIMIT_NS 1000u /* of the offset: where the field's practice raises an alarm */
+#define HOLDOVER_PPB \
+	200u /* a crystal that nothing steers drifts by tens of ppb: on the safe side */
+#define LOOKS 8192u
+#define PARTS 64u
+/* A clock runs faster or slower than CLOCK_MONOTONIC_RAW by its crystal's error and by what steers it: adjtime's
+ * slew is 500 ppm. What goes beyond that in the time between two looks, and beyond reading them, is a step. */
+#define STEER_PPM 1000u
+#define READ_NS 20000u
+
+struct look {
+	struct kbp_clock_look l; /* verified_ns and cause filled in */
+	uint64_t bound_at;	 /* the latest bound of this part: when, and what */
+	uint64_t bound_ns;
+	uint64_t good_at; /* when it was last found in sync, in this part or an earlier one; 0: never */
+};
+
+/* Looks [first, last] by their running number. */
+struct part {
+	uint64_t first, last;
+	uint64_t begin_ns; /* the clock's time right after it was set, at the earliest */
+	uint64_t end_ns; /* ... and before it was set again, at the latest; UINT64_MAX: the present part */
+};
+
+struct kbp_clock {
+	pthread_mutex_t lock; /* all of it */
+	struct kbp_clock_opts opts;
+	struct look *looks; /* number i at i % opts.looks */
+	uint64_t n;
+	struct part part[PARTS];
+	unsigned n_parts;
+	uint64_t run_ns;		 /* in sync without a doubt since then */
+	uint64_t from;			 /* what is published */
+	struct kbp_queue_cold *watchers; /* under watch_lock */
+};
+
+/* Which queue watches which clock: either may be closed first. Taken before a clock's own lock. */
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+
+const char *kbp_clock_cause_name(enum kbp_clock_cause cause)
+{
+	static const char *const names[] = {
+		[KBP_CLOCK_FINE] = "fine",
+		[KBP_CLOCK_UNWATCHED] = "unwatched",
+		[KBP_CLOCK_EXPIRED] = "expired",
+		[KBP_CLOCK_NOT_YET] = "not_yet",
+		[KBP_CLOCK_DAEMON_GONE] = "daemon_gone",
+		[KBP_CLOCK_MASTER_LOST] = "master_lost",
+		[KBP_CLOCK_OFFSET] = "offset",
+		[KBP_CLOCK_STEPPED] = "stepped",
+		[KBP_CLOCK_UNSYNCHRONISED] = "unsynchronised",
+		[KBP_CLOCK_AMBIGUOUS] = "ambiguous",
+	};
+
+	return (unsigned)cause < KBP_ARRAY_SIZE(names) ? names[cause] : "unknown";
+}
+
+/* ---------------------------------------------------------------- proof of a source */
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Within an hour of the system's clock, whose offset from TAI may not be set. A PHC may show any time. */
+static bool plausible(enum kbp_epoch epoch, uint64_t ns)
+{
+	uint64_t hour = 3600000000000u, now;
+
+	if (!ns || ns >> 62)
+		return false;
+	if (epoch == KBP_EPOCH_PHC || epoch == KBP_EPOCH_NONE)
+		return true;
+	now = clock_ns(epoch == KBP_EPOCH_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME);
+	return ns + hour >= now && ns <= now + hour;
+}
+
+enum kbp_proof kbp_stamp_prove(struct kbp_stamp_proof *p, enum kbp_epoch epoch, uint64_t ns)
+{
+	uint64_t raw, minute = 60000000000u;
+
+	if (p->proof == KBP_PROVEN)
+		return KBP_PROVEN;
+	if (!p->proof)
+		__atomic_store_n(&p->proof, KBP_BOUND, __ATOMIC_RELAXED);
+	if (!plausible(epoch, ns))
+		return KBP_BOUND;
+	raw = clock_ns(CLOCK_MONOTONIC_RAW);
+	if (p->first_ns && ns > p->first_ns &&
+	    ns - p->first_ns <= raw - p->first_raw_ns + minute) { /* frames may have waited */
+		__atomic_store_n(&p->proof, KBP_PROVEN, __ATOMIC_RELAXED);
+		return KBP_PROVEN;
+	}
+	if (!p->first_ns || ns < p->first_ns) {
+		p->first_ns = ns;
+		p->first_raw_ns = raw;
+	}
+	return KBP_BOUND;
+}
+
+/* ---------------------------------------------------------------- clocks */
+
+int kbp_clock_open(const struct kbp_clock_opts *opts, struct kbp_clock **clock, struct kbp_error *err)
+{
+	struct kbp_clock *c;
+	struct kbp_clock_opts o;
+	int rc;
+
+	*clock = NULL;
+	rc = kbp_opts_read(&o, sizeof(o), opts, "open the account of a clock", err);
+	if (rc)
+		return rc;
+	if (o.epoch != KBP_EPOCH_UTC && o.epoch != KBP_EPOCH_TAI && o.epoch != KBP_EPOCH_PHC)
+		return kbp_fail(err, -EINVAL, "open the account of a clock",
+				"epoch is %d: UTC, TAI and PHC have one", (int)o.epoch);
+	o.limit_ns = o.limit_ns ? o.limit_ns : LIMIT_NS;
+	o.holdover_ppb = o.holdover_ppb ? o.holdover_ppb : HOLDOVER_PPB;
+	o.looks = o.looks ? o.looks : LOOKS;
+	if (o.looks < 16 || o.looks > 1u << 24 || o.holdover_ppb > 1000000000u)
+		return kbp_fail(err, -EINVAL, "open the account of a clock",
+				"%u looks, holdover of %u ppb: from 16 to 16777216 looks and up to "
+				"1000000000 ppb are possible",
+				o.looks, o.holdover_ppb);
+	c = calloc(1, sizeof(*c));
+	if (c)
+		c->looks = calloc(o.looks, sizeof(*c->looks));
+	if (!c || !c->looks) {
+		free(c);
+		return kbp_fail(err, -ENOMEM, "open the account of a clock", "out of memory");
+	}
+	c->opts = o;
+	c->from = KBP_SYNC_NEVER;
+	pthread_mutex_init(&c->lock, NULL);
+	*clock = c;
+	return 0;
+}
+
+static struct look *at(const struct kbp_clock *c, uint64_t i)
+{
+	return &c->looks[i % c->opts.looks];
+}
+
+/* a + what the error may have grown to in ns, or KBP_BOUND_UNKNOWN. */
+static uint64_t grown(const struct kbp_clock *c, uint64_t a, uint64_t ns)
+{
+	unsigned __int128 sum = (unsigned __int128)ns * c->opts.holdover_ppb / 1000000000u + a;
+
+	return a == KBP_BOUND_UNKNOWN || sum >= KBP_BOUND_UNKNOWN ? KBP_BOUND_UNKNOWN : (uint64_t)sum;
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* The offset of a look that found the clock in sync, as it may be at another time. */
+static uint64_t offset_at(const struct kbp_clock *c, const struct look *k, uint64_t ns)
+{
+	return grown(c, k->l.offset_ns, apart(ns, k->l.verified_ns));
+}
+
+/* ---------------------------------------------------------------- adding a look */
+
+static bool stepped(const struct kbp_clock *c, const struct kbp_clock_look *l)
+{
+	const struct kbp_clock_look *before = &at(c, c->n - 1)->l;
+	uint64_t passed = l->raw_ns - before->raw_ns;
+	uint64_t most = passed / 1000000u * STEER_PPM + READ_NS;
+
+	return l->cause == KBP_CLOCK_STEPPED || apart(l->at_ns, before->at_ns + passed) > most;
+}
+
+static void part_begin(struct kbp_clock *c, const struct kbp_clock_look *l)
+{
+	struct part *p;
+
+	if (c->n_parts == PARTS) {
+		memmove(c->part, c->part + 1, sizeof(c->part) - sizeof(c->part[0]));
+		c->n_parts--;
+	}
+	p = &c->part[c->n_parts++];
+	p->first = p->last = c->n;
+	p->begin_ns = l->at_ns;
+	p->end_ns = UINT64_MAX;
+	if (c->n) {
+		const struct kbp_clock_look *before = &at(c, c->n - 1)->l;
+		uint64_t passed = l->raw_ns - before->raw_ns;
+
+		p->begin_ns = l->at_ns > passed ? l->at_ns - passed : 0;
+		if (c->n_parts > 1)
+			p[-1].end_ns = before->at_ns + passed;
+	}
+}
+
+/* Begins anew after a step, and where it may have been out of sync between this look and the last. */
+static void run_follow(struct kbp_clock *c, const struct look *k, bool new_part)
+{
+	const struct look *before = new_part ? NULL : at(c, c->n - 1);
+	uint64_t meet;
+
+	if (k->l.sync != KBP_SYNC_IN)
+		return;
+	if (before && before->l.sync == KBP_SYNC_IN) {
+		/* the worst moment between them is the one before this look's own evidence begins */
+		meet = k->l.verified_ns > before->l.at_ns ? k->l.verified_ns : before->l.at_ns;
+		if (offset_at(c, before, meet) <= c->opts.limit_ns)
+			return;
+	}
+	c->run_ns = k->l.at_ns;
+}
+
+/* The window of stamps that are in sync: it ends before the limit could be reached, and goes back a little, for
+ * frames that wait in a ring. */
+static uint64_t window(const struct kbp_clock *c, const struct look *k)
+{
+	unsigned __int128 hold;
+	uint64_t from = k->l.at_ns - KBP_SYNC_SPAN_NS / 4, end;
+
+	if (k->l.sync != KBP_SYNC_IN || k->l.at_ns < KBP_SYNC_SPAN_NS)
+		return KBP_SYNC_NEVER;
+	hold = (unsigned __int128)(c->opts.limit_ns - k->l.offset_ns) * 1000000000u /
+	       c->opts.holdover_ppb;
+	end = hold > (1ull << 62) ? 1ull << 63 : k->l.verified_ns + (uint64_t)hold;
+	if (from + KBP_SYNC_SPAN_NS > end)
+		from = end - KBP_SYNC_SPAN_NS;
+	if (from < c->run_ns)
+		from = c->run_ns;
+	return from + KBP_SYNC_SPAN_NS > end ? KBP_SYNC_NEVER : from;
+}
+
+static void tell(struct kbp_queue *q, uint64_t from)
+{
+	__atomic_store_n(&q->sync_from, from, __ATOMIC_RELAXED);
+}
+
+int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
+{
+	struct look k = { .l = *look };
+	bool new_part;
+
+	if (c->n && look->raw_ns <= at(c, c->n - 1)->l.raw_ns)
+		return -EINVAL;
+	if (!k.l.verified_ns || k.l.verified_ns > k.l.at_ns)
+		k.l.verified_ns = k.l.at_ns;
+	if (k.l.sync == KBP_SYNC_IN && offset_at(c, &k, k.l.at_ns) > c->opts.limit_ns) {
+		bool beyond = k.l.offset_ns > c->opts.limit_ns;
+
+		k.l.sync = beyond ? KBP_SYNC_NOT : KBP_SYNC_UNKNOWN;
+		k.l.cause = beyond ? KBP_CLOCK_OFFSET : KBP_CLOCK_EXPIRED;
+	} else if (k.l.sync == KBP_SYNC_IN) {
+		k.l.cause = KBP_CLOCK_FINE;
+	} else if (!k.l.cause) {
+		k.l.cause = KBP_CLOCK_UNSYNCHRONISED;
+	}
+	pthread_mutex_lock(&watch_lock);
+	pthread_mutex_lock(&c->lock);
+	new_part = !c->n || stepped(c, look);
+	if (new_part)
+		part_begin(c, look);
+	k.bound_at = k.l.verified_ns;
+	k.bound_ns = k.l.bound_ns;
+	if (c->n) {
+		const struct look *before = at(c, c->n - 1);
+
+		k.good_at = before->good_at;
+		if (k.bound_ns == KBP_BOUND_UNKNOWN && !new_part) {
+			k.bound_at = before->bound_at;
+			k.bound_ns = before->bound_ns;
+		}
+	}
+	if (k.l.sync == KBP_SYNC_IN)
+		k.good_at = k.l.verified_ns;
+	run_follow(c, &k, new_part);
+	c->part[c->n_parts - 1].last = c->n;
+	*at(c, c->n++) = k;
+	c->from = window(c, &k);
+	pthread_mutex_unlock(&c->lock);
+	for (struct kbp_queue_cold *w = c->watchers; w; w = w->next_watcher)
+		tell(w->q, c->from);
+	pthread_mutex_unlock(&watch_lock);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- judging */
+
+/* The oldest look of a part that is still remembered. */
+static uint64_t oldest(const struct kbp_clock *c, const struct part *p)
+{
+	uint64_t forgotten = c->n > c->opts.looks ? c->n - c->opts.looks : 0;
+
+	return p->first > forgotten ? p->first : forgotten;
+}
+
+/* The part that `ns` lies in. NULL: none, or, with *twice, two. */
+static const struct part *part_of(const struct kbp_clock *c, uint64_t ns, bool *twice)
+{
+	const struct part *found = NULL;
+
+	*twice = false;
+	for (unsigned i = 0; i < c->n_parts; i++) {
+		const struct part *p = &c->part[i];
+
+		if (ns < p->begin_ns || ns > p->end_ns || oldest(c, p) > p->last)
+			continue;
+		*twice = found != NULL;
+		found = p;
+		if (*twice)
+			return NULL;
+	}
+	return found;
+}
+
+/* The last look of the part at or before `ns`; false when there is none. */
+static bool look_before(const struct kbp_clock *c, const struct part *p, uint64_t ns, uint64_t *i)
+{
+	uint64_t low = oldest(c, p), high = p->last + 1;
+
+	if (at(c, low)->l.at_ns > ns)
+		return false;
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (at(c, middle)->l.at_ns <= ns)
+			low = middle;
+		else
+			high = middle;
+	}
+	*i = low;
+	return true;
+}
+
+/* The bound between two looks: from both sides, and the worse one where the clock ran away faster than the
+ * holdover rate. */
+static uint64_t bound_between(const struct kbp_clock *c, const struct look *e,
+			      const struct look *next, uint64_t ns)
+{
+	uint64_t bound = grown(c, e->bound_ns, apart(ns, e->bound_at)), other, expected;
+
+	if (!next || next->bound_ns == KBP_BOUND_UNKNOWN || next->bound_at <= e->bound_at)
+		return bound;
+	other = grown(c, next->bound_ns, apart(ns, next->bound_at));
+	expected = grown(c, e->bound_ns, next->bound_at - e->bound_at);
+	if (next->bound_ns > expected)
+		return bound > other ? bound : other;
+	return bound < other ? bound : other;
+}
+
+static void judge_sync(const struct kbp_clock *c, const struct look *e, const struct look *next,
+		       uint64_t ns, struct kbp_claim *claim)
+{
+	claim->sync = e->l.sync;
+	claim->cause = e->l.cause;
+	if (e->l.sync != KBP_SYNC_IN)
+		return;
+	if (next && next->l.sync != KBP_SYNC_IN && !(next->l.since_ns && ns < next->l.since_ns)) {
+		/* lost at some time in between; where it began is known, or all of it is in doubt */
+		claim->sync = next->l.since_ns ? next->l.sync : KBP_SYNC_UNKNOWN;
+		claim->cause = next->l.cause;
+		return;
+	}
+	if (offset_at(c, e, ns) <= c->opts.limit_ns)
+		return;
+	if (next && next->l.sync == KBP_SYNC_IN && offset_at(c, next, ns) <= c->opts.limit_ns)
+		return;
+	claim->sync = KBP_SYNC_UNKNOWN;
+	claim->cause = KBP_CLOCK_EXPIRED;
+}
+
+static void judge_locked(const struct kbp_clock *c, uint64_t ns, struct kbp_claim *claim)
+{
+	const struct part *p, *present = &c->part[c->n_parts - 1];
+	const struct look *e, *next;
+	uint64_t i;
+	bool twice;
+
+	if (!c->n)
+		return;
+	p = part_of(c, ns, &twice);
+	claim->settled = true;
+	if (!p) {
+		bool early = !twice && ns < at(c, oldest(c, &c->part[0]))->l.at_ns;
+
+		claim->cause = twice ? KBP_CLOCK_AMBIGUOUS :
+			       early ? KBP_CLOCK_UNWATCHED :
+				       KBP_CLOCK_STEPPED;
+		return;
+	}
+	if (!look_before(c, p, ns, &i)) {
+		claim->cause = p->first ? KBP_CLOCK_STEPPED : KBP_CLOCK_UNWATCHED;
+		if (p->first < oldest(c, p))
+			claim->cause = KBP_CLOCK_UNWATCHED; /* forgotten */
+		return;
+	}
+	e = at(c, i);
+	claim->verified_ns = e->good_at;
+	if (i == p->last && p != present) { /* it was set at some time after this look */
+		claim->cause = KBP_CLOCK_STEPPED;
+		return;
+	}
+	next = i == p->last ? NULL : at(c, i + 1);
+	claim->settled = next != NULL;
+	judge_sync(c, e, next, ns, claim);
+	claim->bound_ns = bound_between(c, e, next, ns);
+}
+
+void kbp_clock_judge(const struct kbp_clock *clock, uint64_t ns, struct kbp_claim *claim)
+{
+	struct kbp_clock *c =
+		(struct kbp_clock *)(uintptr_t)clock; /* the lock is no part of what it is */
+
+	memset(claim, 0, sizeof(*claim));
+	claim->epoch = c->opts.epoch;
+	claim->cause = KBP_CLOCK_UNWATCHED;
+	claim->bound_ns = KBP_BOUND_UNKNOWN;
+	pthread_mutex_lock(&c->lock);
+	judge_locked(c, ns, claim);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---------------------------------------------------------------- queues that watch */
+
+/* Under watch_lock. */
+static void unwatch(struct kbp_queue *q)
+{
+	struct kbp_queue_cold *cold = kbp_cold(q), **w;
+
+	if (!cold->clock)
+		return;
+	for (w = &cold->clock->watchers; *w != cold; w = &(*w)->next_watcher)
+		;
+	*w = cold->next_watcher;
+	cold->clock = NULL;
+	tell(q, KBP_SYNC_NEVER);
+	if (q->port->b->queue_watch)
+		q->port->b->queue_watch(q, false);
+}
+
+void kbp_queue_unwatch(struct kbp_queue *q)
+{
+	pthread_mutex_lock(&watch_lock);
+	unwatch(q);
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void kbp_clock_close(struct kbp_clock *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&watch_lock);
+	while (c->watchers)
+		unwatch(c->watchers->q);
+	pthread_mutex_unlock(&watch_lock);
+	pthread_mutex_destroy(&c->lock);
+	free(c->looks);
+	free(c);
+}
+
+static int watch_check(const struct kbp_queue *q, const struct kbp_clock *c, struct kbp_error *err)
+{
+	struct kbp_queue_info info;
+
+	kbp_queue_info(q, &info);
+	if (info.ts_source == KBP_TS_NONE && info.ts_source_tx == KBP_TS_NONE)
+		return kbp_fail(err, -EINVAL, "watch a clock",
+				"the queue has no timestamps: open it with KBP_QUEUE_RX_STAMPS; %s",
+				info.note);
+	if (info.ts_source != KBP_TS_NONE &&
+	    (info.ts_epoch != c->opts.epoch ||
+	     (info.ts_epoch == KBP_EPOCH_PHC && info.ts_phc >= 0 && info.ts_phc != c->opts.phc)))
+		return kbp_fail(err, -EINVAL, "watch a clock",
+				"the queue's stamps are of another clock: see ts_epoch and ts_phc in "
+				"kbp_queue_info");
+	return 0;
+}
+
+int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_error *err)
+{
+	struct kbp_queue_cold *cold = kbp_cold(q);
+	int rc = clock ? watch_check(q, clock, err) : 0;
+
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&watch_lock);
+	unwatch(q);
+	if (clock) {
+		cold->clock = clock;
+		cold->next_watcher = clock->watchers;
+		clock->watchers = cold;
+		if (q->port->b->queue_watch)
+			q->port->b->queue_watch(q, true);
+		/* what was published before it was watched may be old: the next look tells */
+		tell(q, KBP_SYNC_NEVER);
+	}
+	pthread_mutex_unlock(&watch_lock);
+	return 0;
+}
+
+/* What the queue's clock says of `ns`; false when it watches none. */
+static bool judge_queue(const struct kbp_queue *q, uint64_t ns, struct kbp_claim *claim)
+{
+	const struct kbp_clock *c;
+
+	pthread_mutex_lock(&watch_lock);
+	c = kbp_cold(q)->clock;
+	if (c)
+		kbp_clock_judge(c, ns, claim);
+	pthread_mutex_unlock(&watch_lock);
+	return c != NULL;
+}
+
+void kbp_stamp_claim(const struct kbp_queue *q, const struct kbp_stamp *s, struct kbp_claim *claim)
+{
+	enum kbp_sync device = (s->flags & KBP_FRAME_DEVICE_MASK) >> KBP_FRAME_DEVICE_SHIFT;
+	struct kbp_queue_info info;
+
+	kbp_queue_info(q, &info);
+	memset(claim, 0, sizeof(*claim));
+	claim->cause = KBP_CLOCK_UNWATCHED;
+	claim->bound_ns = KBP_BOUND_UNKNOWN;
+	if (!(s->flags & KBP_FRAME_TS))
+		return;
+	if (!judge_queue(q, s->ns, claim)) {
+		claim->sync = device;
+		claim->settled = true;
+		claim->cause = device == KBP_SYNC_IN  ? KBP_CLOCK_FINE :
+			       device == KBP_SYNC_NOT ? KBP_CLOCK_UNSYNCHRONISED :
+							KBP_CLOCK_UNWATCHED;
+	} else if (device == KBP_SYNC_NOT && claim->sync == KBP_SYNC_IN) {
+		claim->sync = KBP_SYNC_NOT;
+		claim->cause = KBP_CLOCK_UNSYNCHRONISED;
+	}
+	claim->source = info.ts_source;
+	claim->proof = info.ts_proof;
+	claim->epoch = info.ts_epoch;
+	claim->resolution_ps = info.ts_resolution_ps;
+}
+
+void kbp_queue_clock_info(const struct kbp_queue *q, struct kbp_queue_info *info)
+{
+	struct kbp_claim claim;
+	struct kbp_clock *c;
+	uint64_t now = 0;
+
+	pthread_mutex_lock(&watch_lock);
+	c = kbp_cold(q)->clock;
+	if (c) {
+		pthread_mutex_lock(&c->lock);
+		if (c->n) /* by its own time, as far as the last look tells it */
+			now = at(c, c->n - 1)->l.at_ns +
+			      (clock_ns(CLOCK_MONOTONIC_RAW) - at(c, c->n - 1)->l.raw_ns);
+		pthread_mutex_unlock(&c->lock);
+		kbp_clock_judge(c, now, &claim);
+		info->ts_sync = claim.sync;
+		info->ts_cause = claim.cause;
+		info->ts_bound_ns = claim.bound_ns;
+		info->ts_verified_ns = claim.verified_ns;
+	}
+	pthread_mutex_unlock(&watch_lock);
+}
