@@ -63,8 +63,14 @@ typedef uint32_t (*kbp_filler)(struct kbp_tx tx, struct kbp_frame f, void *arg);
 
 #define KBP_TX_END UINT32_MAX /* nothing in this slot, and no more slots */
 
-/* The flags of a stamp whose clock is known by its account alone: in sync within the published window,
- * otherwise unknown. One load; pairs with nothing, the word stands for itself. */
+/* kbp_stamp_flags - the flags of a stamp whose clock is known by its account alone: in sync within the
+ * published window, otherwise unknown.
+ *
+ * Returns:  KBP_FRAME_TS and the sync bits.
+ * Owns:     nothing changes hands.
+ * Blocks:   never; one load.
+ * Threads:  any.
+ * Fence:    relaxed: the word stands for itself. */
 KBP_INLINE uint16_t kbp_stamp_flags(const struct kbp_queue *q, uint64_t ns)
 {
 	uint64_t from = __atomic_load_n(&q->sync_from, __ATOMIC_RELAXED);
