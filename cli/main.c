@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{ "lab", "make, show or remove a throw-away network of two hosts", cmd_lab },
 	{ "bench", "measure every backend side by side on one wire", cmd_bench },
+	{ "replay", "send a capture at its times through any backend", cmd_replay },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -187,9 +187,11 @@ static int clock_open(struct kbp_replay *rp, struct kbp_error *err)
 	rc = kbp_pairs_open(&rp->pairs, info.ts_source_tx, info.ts_epoch_tx, info.ts_phc, &rp->tsc,
 			    &e);
 	rp->comparable = !rc;
-	if (rc)
-		snprintf(rp->no_clock, sizeof(rp->no_clock), "%.90s: %.160s", e.step,
-			 info.ts_source_tx == KBP_TS_NONE && info.note[0] ? info.note : e.hint);
+	if (info.ts_source_tx == KBP_TS_NONE)
+		snprintf(rp->no_clock, sizeof(rp->no_clock), "sent frames come back without%s%s",
+			 info.note[0] ? ": " : "", info.note);
+	else if (rc)
+		snprintf(rp->no_clock, sizeof(rp->no_clock), "%.90s: %.160s", e.step, e.hint);
 	return 0;
 }
 
@@ -245,20 +247,21 @@ int kbp_replay_open(const struct kbp_schedule *s, const struct kbp_replay_opts *
 		    struct kbp_replay **out, struct kbp_error *err)
 {
 	struct kbp_replay *rp;
-	struct kbp_replay_opts o;
-	int rc = kbp_opts_read(&o, sizeof(o), opts, "open a replay", err);
+	int rc;
 
 	*out = NULL;
-	if (rc)
-		return rc;
-	if (!o.ifname || !*o.ifname)
+	if (opts->size != sizeof(*opts))
+		return kbp_fail(
+			err, -EINVAL, "open a replay",
+			"opts->size is not sizeof(struct kbp_replay_opts): set it, or rebuild the program");
+	if (!opts->ifname || !*opts->ifname)
 		return kbp_fail(err, -EINVAL, "open a replay",
 				"no interface: name one, see `ip link`");
 	rp = calloc(1, sizeof(*rp));
 	if (!rp)
 		return kbp_fail(err, -ENOMEM, "open a replay", "no memory");
 	rp->s = s;
-	rp->opts = o;
+	rp->opts = *opts;
 	rp->pairs.fd = -1;
 	rc = open_all(rp, err);
 	if (rc) {
