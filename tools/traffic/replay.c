@@ -9,8 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/internal.h"
 #include "tools/traffic/pairs.h"
@@ -90,13 +94,30 @@ static int backend_open(struct kbp_replay *rp, struct kbp_error *err)
 	return port_open(rp, "socket", err);
 }
 
+/* Down by somebody's will: no carrier comes. */
+static bool is_down(const char *ifname)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = { 0 };
+	bool down;
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", ifname);
+	down = fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &req) && !(req.ifr_flags & IFF_UP);
+	if (fd >= 0)
+		close(fd);
+	return down;
+}
+
 /* Attaching native XDP takes the link of some drivers down for seconds. */
 static int carrier_wait(const struct kbp_replay *rp, struct kbp_error *err)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };
 
-	for (int i = 0; i < CARRIER_MS && kbp_queue_state(rp->q) == KBP_QUEUE_LINK_DOWN; i++)
+	for (int i = 0; i < CARRIER_MS && kbp_queue_state(rp->q) == KBP_QUEUE_LINK_DOWN; i++) {
+		if (i % 100 == 0 && is_down(rp->opts.ifname))
+			break;
 		nanosleep(&ms, NULL);
+	}
 	if (kbp_queue_state(rp->q) == KBP_QUEUE_UP)
 		return 0;
 	return kbp_failf(err, -ENETDOWN,
