@@ -156,11 +156,11 @@ def late_limit_is_a_finding(good):
 
 
 def a_signal_ends_it_with_the_account(good):
+    before = link()["stats64"]["tx"]["packets"]
     run = subprocess.Popen([KBYPASS, "replay", good, IFACE, "--netns", NETNS, "--rate", "500", "--loop", "1000000000",
                             "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for_program()
-        time.sleep(0.3)
+        wait_until_sending(run, before)
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=20)
     finally:
@@ -171,22 +171,23 @@ def a_signal_ends_it_with_the_account(good):
 
 
 def link():
-    return subprocess.run(["ip", "-n", NETNS, "link", "show", IFACE], capture_output=True, text=True).stdout
+    done = subprocess.run(["ip", "-n", NETNS, "-s", "-j", "link", "show", IFACE], capture_output=True, text=True)
+    return json.loads(done.stdout)[0]
 
 
-def wait_for_program():
-    for _ in range(400):
-        if "xdp" in link():
-            return True
+def wait_until_sending(run, before):
+    for _ in range(500):
+        if link()["stats64"]["tx"]["packets"] > before + 30:
+            return
         time.sleep(0.02)
-    return False
+    complain(f"nothing is sent: {run.poll()}")
 
 
 def kill_leaves_nothing_and_the_next_run_starts_at_once(good):
-    run = subprocess.Popen([KBYPASS, "replay", good, IFACE, "--netns", NETNS, "--backend", "af_xdp", "--rate", "100",
+    before = link()["stats64"]["tx"]["packets"]
+    run = subprocess.Popen([KBYPASS, "replay", good, IFACE, "--netns", NETNS, "--backend", "af_xdp", "--rate", "500",
                             "--loop", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if not wait_for_program():
-        complain("no XDP program appeared")
+    wait_until_sending(run, before)
     run.kill()
     run.wait()
     document(here(good, "--backend", "af_xdp", "--json"))
@@ -198,11 +199,11 @@ def kill_leaves_nothing_and_the_next_run_starts_at_once(good):
 
 
 def an_interface_that_goes_down_is_an_error_after_the_account(good):
+    before = link()["stats64"]["tx"]["packets"]
     run = subprocess.Popen([KBYPASS, "replay", good, IFACE, "--netns", NETNS, "--rate", "500", "--loop", "100000",
                             "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for_program()
-        time.sleep(0.3)
+        wait_until_sending(run, before)
         subprocess.run(["ip", "-n", NETNS, "link", "set", IFACE, "down"], check=True)
         out, err = run.communicate(timeout=30)
     finally:

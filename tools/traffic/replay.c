@@ -244,11 +244,26 @@ static int sender_open(struct kbp_replay *rp, struct kbp_error *err)
 	return kbp_sender_open(rp->s, &o, &rp->snd, err);
 }
 
+static int cpu_check(int cpu, struct kbp_error *err)
+{
+	cpu_set_t set;
+
+	if (!cpu || (cpu > 0 && cpu <= CPU_SETSIZE && !sched_getaffinity(0, sizeof(set), &set) &&
+		     CPU_ISSET((size_t)cpu - 1, &set)))
+		return 0;
+	return kbp_failf(
+		err, -EINVAL,
+		"it is offline, or not among those this process may use: `taskset -pc $$` shows them",
+		"send on CPU %d", cpu - 1);
+}
+
 static int open_all(struct kbp_replay *rp, struct kbp_error *err)
 {
 	struct kbp_port_info info;
-	int rc = backend_open(rp, err);
+	int rc = cpu_check(rp->opts.cpu, err);
 
+	if (!rc)
+		rc = backend_open(rp, err);
 	if (rc)
 		return rc;
 	kbp_port_info(rp->port, &info);
