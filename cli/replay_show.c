@@ -58,7 +58,8 @@ static void capture_findings(const struct cli_replay *c, struct findings *l)
 
 	if (r->damage_text[0])
 		add(l, true, "capture_damaged",
-		    "record %llu at byte %llu: %.150s; the %llu frames before it are replayed",
+		    "the capture is damaged: record %llu at byte %llu: %.150s; the %llu frames before it are "
+		    "replayed",
 		    (ull)r->damage.record, (ull)r->damage.offset, r->damage_text, (ull)r->frames);
 	if (r->out_of_order)
 		add(l, true, "capture_out_of_order",
