@@ -324,7 +324,7 @@ enum {
 };
 
 #define KBP_REPLAY_TIMED_MAX \
-	(1u << 24) /* frames whose times are kept, 16 bytes each: the first ones of a longer replay */
+	(1u << 22) /* frames whose times are kept, 16 bytes each: the first ones of a longer replay */
 
 /* How to replay. Zero is the default of every member but ifname; set `size`. */
 struct kbp_replay_opts {
@@ -366,7 +366,7 @@ struct kbp_replay_result {
 	bool frames; /* whole frames as in the schedule; otherwise payloads, and the kernel made the headers */
 	bool fifo;
 	char passed_over[256]; /* why it is not af_xdp, which was tried first; "": it was not tried, or works */
-	char digest[17]; /* of the payloads sent; "" when there were more than KBP_REPLAY_TIMED_MAX */
+	char digest[17]; /* of the payloads sent; "" of more than KBP_REPLAY_TIMED_MAX that were not all sent */
 	struct kbp_replay_times handed; /* to the backend, by the CPU's counter: always */
 	struct kbp_replay_times stamp; /* by the stamps of sent frames; no samples: there is no proven stamp,
 					 * or its clock cannot be compared */

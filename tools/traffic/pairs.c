@@ -47,7 +47,8 @@ int kbp_pairs_open(struct kbp_pairs *c, enum kbp_ts_source source, enum kbp_epoc
 	c->every = kbp_tsc_ticks(tsc, KBP_PAIRS_EVERY_NS);
 	if (source == KBP_TS_NONE || epoch == KBP_EPOCH_NONE)
 		return kbp_fail(err, -EOPNOTSUPP, step, "the queue has no stamps");
-	if (phc >= 0)
+	/* what a NIC stamps is its own clock's, whatever that was set to */
+	if ((source == KBP_TS_NIC || epoch == KBP_EPOCH_PHC) && phc >= 0)
 		rc = phc_open(c, phc, err);
 	else if (source == KBP_TS_NIC || epoch == KBP_EPOCH_PHC)
 		rc = kbp_fail(err, -EOPNOTSUPP, step,

@@ -23,6 +23,7 @@
 #define SOCKET_RING 8192u /* completions wait for their stamps, up to 50 ms */
 #define CARRIER_MS 10000
 #define FIFO_PRIORITY 10
+#define DIGEST_MAX (1u << 28) /* frames: some seconds */
 
 struct kbp_replay {
 	const struct kbp_schedule *s;
@@ -448,6 +449,14 @@ static void stamps_judge(struct kbp_replay *rp, struct kbp_replay_result *r, int
 			 "no sent frame has a stamp that can be compared");
 }
 
+static void digest(const struct kbp_replay *rp, struct kbp_replay_result *r)
+{
+	const uint64_t n = rp->s->n_total, *sent = rp->n_timed == n ? rp->sent_ticks : NULL;
+
+	if ((!sent && r->tx.sent != n) || n > DIGEST_MAX || kbp_schedule_digest(rp->s, sent, r->digest))
+		r->digest[0] = '\0';
+}
+
 static int figures(struct kbp_replay *rp, struct kbp_replay_result *r, struct kbp_error *err)
 {
 	int64_t *room = malloc((rp->n_timed + 1) * sizeof(*room));
@@ -456,8 +465,7 @@ static int figures(struct kbp_replay *rp, struct kbp_replay_result *r, struct kb
 		return kbp_fail(err, -ENOMEM, "see how well times were kept", "no memory");
 	for (uint64_t i = 0; i < rp->n_timed; i++)
 		r->timed += rp->sent_ticks[i] != 0;
-	if (rp->n_timed == rp->s->n_total && kbp_schedule_digest(rp->s, rp->sent_ticks, r->digest))
-		r->digest[0] = '\0';
+	digest(rp, r);
 	times_of(rp, r, rp->sent_ticks, room, &r->handed);
 	stamps_judge(rp, r, room);
 	free(room);
