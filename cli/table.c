@@ -190,16 +190,17 @@ static void print_stamps(const struct kbp_results *res)
 	for (uint32_t i = 0; i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 		const struct kbp_result_stamps *s = &r->stamps;
+		ull without = s->unstamped;
 		char by[48], within[24];
 
 		if (!s->source[0])
 			continue;
+		without += s->voided + s->impossible;
 		snprintf(by, sizeof(by), "%s%s, %s", s->source, r->emulated ? " (emulated)" : "",
 			 s->epoch);
 		snprintf(within, sizeof(within), "%.3f", (double)s->error_ns / 1e3);
 		printf("%-*s %-22s %8s %9llu  %-13s", width, r->backend, by,
-		       s->rx_path.samples ? within : "-",
-		       (ull)(s->unstamped + s->voided + s->impossible), "wire to stamp");
+		       s->rx_path.samples ? within : "-", without, "wire to stamp");
 		print_quantiles(&s->wire_to_stamp);
 		printf("%-*s %-22s %8s %9s  %-13s", width, "", "", "", "", "rx_path");
 		print_quantiles(&s->rx_path);

@@ -179,7 +179,7 @@ static void all_frames_arrive_as_they_are(const char *backend, const char *args)
 {
 	const struct kbp_replay_result *r;
 	uint8_t frame[2048];
-	struct kbp_datagram d;
+	struct kbp_datagram d = { 0 };
 	char hex[17];
 
 	load(CRAFT_GROUP, (struct kbp_timing){ .loops = 2 });
@@ -227,7 +227,7 @@ static void dpdk_sends_every_byte_in_order(void **state)
 static void payloads_arrive(const struct kbp_replay_result *r, uint32_t n)
 {
 	uint8_t frame[2048];
-	struct kbp_datagram d;
+	struct kbp_datagram d = { 0 };
 
 	assert_false(r->frames);
 	account_closes();

@@ -9,7 +9,7 @@
 #include "tools/traffic/pairs.h"
 
 #define HZ 2000000000u
-#define MS 1000000u
+#define MS 1000000ull
 #define START_NS 1700000000000000000u
 
 static struct kbp_pairs pairs;

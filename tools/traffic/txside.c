@@ -81,9 +81,11 @@ int kbp_txside_open(struct kbp_txside *x, const struct kbp_schedule *s,
 	if (opts->txflow && opts->txflows)
 		return kbp_fail(err, -EINVAL, step,
 				"a raw txflow and one for each flow are given: give one of them");
-	x->q = opts->txflow		      ? opts->txflow->q :
-	       s->n_flows && opts->txflows[0] ? opts->txflows[0]->q :
-						NULL;
+	if (!opts->txflow && (!s->n_flows || !opts->txflows[0]))
+		return kbp_fail(
+			err, -EINVAL, step,
+			"there is no txflow for the first flow: give one for each flow of the schedule");
+	x->q = opts->txflow ? opts->txflow->q : opts->txflows[0]->q;
 	rc = opts->txflow ? raw_check(x, s, step, err) : flows_check(x, s, step, err);
 	if (!rc && x->q->flags & KBP_QUEUE_COMPLETIONS)
 		rc = pending_alloc(x, step, err);
