@@ -388,6 +388,50 @@ static void an_interface_that_goes_down_ends_it_with_the_account(void **state)
 	}
 }
 
+static void address(const char *what)
+{
+	char cmd[160];
+
+	snprintf(cmd, sizeof(cmd), "ip -n %s address %s 10.77.0.1/24 dev %s",
+		 lab.host[KBP_LAB_TX].netns, what, lab.host[KBP_LAB_TX].ifname);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void what_was_refused_after_it_was_accepted_is_not_sent(void **state)
+{
+	const struct kbp_sender_result *tx = &sh->result.tx;
+	uint64_t bytes = 0, n = 0;
+	uint8_t frame[2048];
+	struct kbp_datagram d;
+	pid_t pid;
+
+	(void)state;
+	load(0, (struct kbp_timing){ .kind = KBP_TIMING_CONSTANT,
+				     .rate_pps = 1000,
+				     .frames = 500,
+				     .loops = 5 });
+	opts.backend = "socket";
+	sniffer_empty();
+	pid = replay_begin();
+	wait_until_sending(50);
+	address("delete"); /* there is no way to send any more, as the kernel finds out frame by frame */
+	replay_end(pid);
+	address("add");
+	assert_int_equal(sh->rc, 0);
+	account_closes();
+	assert_true(tx->sent >= 50 && tx->send_errors > 0);
+	assert_int_equal(tx->unsent, 0);
+	assert_int_equal(tx->first_errno, ENETUNREACH);
+	assert_int_equal(tx->completed, 500);
+	assert_int_equal(sh->result.timed, tx->sent);
+	while (sniff(frame, sizeof(frame), &d))
+		n++;
+	assert_int_equal(n, tx->sent);
+	for (uint64_t i = 0; i < n; i++) /* the first ones */
+		bytes += sched->frames[i % FRAMES].len;
+	assert_int_equal(tx->sent_bytes, bytes);
+}
+
 static void the_stop_flag_ends_it_with_the_account(void **state)
 {
 	pid_t pid;
@@ -463,6 +507,7 @@ int main(void)
 		T(stamps_of_the_software_nic_are_no_nics),
 		T(without_stamps_the_hand_over_is_timed_all_the_same),
 		T(an_interface_that_goes_down_ends_it_with_the_account),
+		T(what_was_refused_after_it_was_accepted_is_not_sent),
 		T(the_stop_flag_ends_it_with_the_account),
 		T(what_cannot_be_sent_is_refused_before_the_first_frame),
 	};

@@ -74,6 +74,7 @@ int kbp_txside_open(struct kbp_txside *x, const struct kbp_schedule *s,
 {
 	int rc;
 
+	x->s = s;
 	x->opts = opts;
 	x->n_record = opts->n_record && opts->n_record < s->n_total ? opts->n_record : s->n_total;
 	if (!opts->txflow && !opts->txflows)
@@ -174,6 +175,7 @@ static void completed(struct kbp_txside *x, const struct kbp_completion *c,
 	r->completed++;
 	if (c->error) {
 		__atomic_store_n(&r->sent, r->sent - 1, __ATOMIC_RELAXED);
+		r->sent_bytes -= x->s->frames[(frame - 1) % x->s->n_frames].len;
 		r->send_errors++;
 		if (!r->first_errno)
 			r->first_errno = (int32_t)c->error;

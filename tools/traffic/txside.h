@@ -15,6 +15,7 @@ struct kbp_pending {
 
 /* What a sender's options say, and frames whose completion is awaited, found by their tokens. */
 struct kbp_txside {
+	const struct kbp_schedule *s;
 	const struct kbp_sender_opts *opts;
 	struct kbp_queue *q; /* NULL: the sender has a packet socket */
 	bool completions;
