@@ -328,6 +328,23 @@ static void stamps_of_the_software_nic_are_no_nics(void **state)
 	stamps_lie_after_the_hand_over_and_are_named("ef_vi_sim", NULL, KBP_TS_DRIVER);
 }
 
+/* Linux has them since 6.8 (XDP_TX_METADATA); without a NIC they are software's. */
+static void stamps_of_af_xdp_in_copy_mode_are_the_kernels_where_it_has_them(void **state)
+{
+	const struct kbp_replay_result *r;
+
+	(void)state;
+	load(CRAFT_GROUP, (struct kbp_timing){ .loops = 1 });
+	r = replay("af_xdp", NULL);
+	if (r->queue.ts_source_tx != KBP_TS_NONE) {
+		stamps_lie_after_the_hand_over_and_are_named("af_xdp", NULL, KBP_TS_KERNEL);
+		return;
+	}
+	assert_int_equal(r->stamp.late.samples, 0);
+	assert_int_equal(r->unstamped, FRAMES);
+	assert_non_null(strstr(r->no_stamps, "without"));
+}
+
 static void without_stamps_the_hand_over_is_timed_all_the_same(void **state)
 {
 	const struct kbp_replay_result *r;
@@ -505,6 +522,7 @@ int main(void)
 		T(where_af_xdp_does_not_open_socket_sends_and_says_why),
 		T(stamps_of_a_socket_are_the_kernels),
 		T(stamps_of_the_software_nic_are_no_nics),
+		T(stamps_of_af_xdp_in_copy_mode_are_the_kernels_where_it_has_them),
 		T(without_stamps_the_hand_over_is_timed_all_the_same),
 		T(an_interface_that_goes_down_ends_it_with_the_account),
 		T(what_was_refused_after_it_was_accepted_is_not_sent),
