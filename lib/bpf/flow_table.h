@@ -24,6 +24,12 @@ struct kbp_flow_key {
 	__u8 proto;
 };
 
+/* What a stamping program writes in front of a packet, to its first byte. 0: there is none. */
+struct kbp_xdp_stamps {
+	__u64 nic;	/* the NIC's, as the driver gives it */
+	__u64 software; /* CLOCK_TAI when the program ran */
+};
+
 enum kbp_xdp_count {
 	KBP_XDP_MATCHED,   /* redirected to a queue of ours */
 	KBP_XDP_UNSERVED,  /* matched, but no queue of ours on this channel: given to the kernel */
