@@ -42,14 +42,6 @@ struct kbp_axdp_tx_meta {
 
 #define KBP_AXDP_TX_HEAD 64u /* its room; a line, so that headers stay aligned */
 
-/* Whose stamps a queue reports. */
-enum kbp_axdp_stamps {
-	KBP_AXDP_STAMPS_NONE = 0,
-	KBP_AXDP_STAMPS_OPEN,	  /* software or the NIC: the first frame settles it */
-	KBP_AXDP_STAMPS_SOFTWARE, /* the XDP program's */
-	KBP_AXDP_STAMPS_NIC,
-};
-
 struct flow_redirect; /* skeleton */
 
 struct kbp_axdp_port {
@@ -57,9 +49,9 @@ struct kbp_axdp_port {
 	int link_fd; /* bpf_link; -1: not attached */
 	uint32_t prog_id;
 	bool native; /* attached in the driver */
-	enum kbp_axdp_stamps stamps; /* what the attached program may write: OPEN, SOFTWARE or NONE */
-	char stamps_less[96];	     /* why not more, or "" */
-	const uint32_t *no_room; /* the program found no room for stamps; in memory shared with it */
+	bool stamps;	      /* the attached program writes them */
+	char stamps_less[96]; /* why it does not, or not the NIC's; "" */
+	uint32_t *stamper;    /* enum kbp_xdp_stamper; in memory shared with the program */
 	struct {
 		struct kbp_flow_key mask;
 		unsigned users;
@@ -82,8 +74,7 @@ struct kbp_axdp_full {
 	uint32_t napi_id;
 	bool busy_poll_works;
 	uint32_t tx_head; /* bytes of a TX buffer before the frame */
-	enum kbp_axdp_stamps stamps; /* of received frames; the queue's thread, or who makes it watch a clock */
-	const uint32_t *no_room;
+	uint32_t *stamper; /* the port's */
 	struct kbp_stamp_proof rx_proof, tx_proof;
 	int32_t phc; /* of the interface */
 	char note[160];
@@ -111,11 +102,11 @@ void kbp_axdp_collect(struct kbp_axdp_queue *x, uint32_t n);
 uint32_t kbp_axdp_tx_room(struct kbp_axdp_queue *x, uint32_t n);
 
 /* af_xdp_stamps.c */
-/* Before the next n received frames are handed over: settle whose stamps are reported, and prove them. */
+/* Before the next n received frames are handed over: do their stamps prove the source. */
 void kbp_axdp_stamps_look(struct kbp_axdp_queue *x, uint32_t n);
 /* Give the parts of a chain, among the next n frames, the stamp of its first. */
 void kbp_axdp_stamps_spread(struct kbp_axdp_queue *x, uint32_t n);
-/* Begin with what the port's program may write. */
+/* The port's program writes stamps, and this queue reports them. */
 void kbp_axdp_stamps_begin(struct kbp_axdp_full *full, const struct kbp_axdp_port *a);
 /* The stamp of a completion, out of the buffer and into *c. */
 void kbp_axdp_stamps_sent(struct kbp_axdp_queue *x, struct kbp_completion *c);

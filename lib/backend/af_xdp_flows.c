@@ -187,26 +187,25 @@ void kbp_axdp_program_stamp(struct kbp_port *p)
 	const void *elf;
 	int rc = -EOPNOTSUPP;
 
-	if (a->stamps != KBP_AXDP_STAMPS_NONE)
+	if (a->stamps)
 		return;
-	a->no_room = &a->skel->bss->no_room;
+	a->stamper = &a->skel->bss->stamper;
 	a->stamps_less[0] = '\0';
 	if (a->native) {
 		elf = flow_stamp_nic__elf_bytes(&bytes);
 		rc = program_replace(p, elf, bytes, true);
 	}
-	if (!rc) {
-		a->stamps = KBP_AXDP_STAMPS_OPEN;
+	a->stamps = !rc;
+	if (a->stamps)
 		return;
-	}
 	snprintf(a->stamps_less, sizeof(a->stamps_less), "no NIC stamps: %s",
 		 a->native ? "the kernel (6.3 or later) or driver does not give them to XDP" :
 			     "generic XDP never has them");
+	*a->stamper = KBP_XDP_STAMPER_SOFTWARE;
 	elf = flow_stamp__elf_bytes(&bytes);
 	rc = program_replace(p, elf, bytes, false);
-	if (!rc)
-		a->stamps = KBP_AXDP_STAMPS_SOFTWARE;
-	else
+	a->stamps = !rc;
+	if (rc)
 		snprintf(a->stamps_less, sizeof(a->stamps_less),
 			 "the XDP program that writes them was refused (%s): the kernel has to be 6.1 or later",
 			 strerror(-rc));

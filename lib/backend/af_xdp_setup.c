@@ -378,7 +378,7 @@ static int program_ready(struct kbp_port *p, struct kbp_queue_cold *c, struct kb
 	if (rc || !(c->opts.flags & KBP_QUEUE_RX_STAMPS))
 		return rc;
 	kbp_axdp_program_stamp(p);
-	if (a->stamps == KBP_AXDP_STAMPS_NONE)
+	if (!a->stamps)
 		return stamps_lacking(p, c, full, KBP_QUEUE_RX_STAMPS, a->stamps_less, err);
 	if (a->stamps_less[0])
 		note(full, "%s", a->stamps_less);

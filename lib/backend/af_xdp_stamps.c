@@ -1,83 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * af_xdp_stamps.c - timestamps of af_xdp: whose a queue reports, whether they are proven, those of sent frames.
+ * af_xdp_stamps.c - timestamps of af_xdp: whose they are, whether they are proven, those of sent frames.
  *
- * The XDP program writes two stamps in front of a received packet (struct kbp_xdp_stamps): the NIC's, where the
- * driver gives it to a program bound to the device, and its own, software. A queue reports one of the two for
- * all of its life. Which, the first frame settles: a driver may offer the call and have no stamp (veth). Who
- * makes the queue watch a clock before that has seen it announce software, and settles it so.
+ * The XDP program writes a stamp in front of each received packet: the NIC's, where the driver gives it to a
+ * program bound to the device, or its own, software. Which of the two, the first packet of a port settles for
+ * all of the port's life (lib/bpf/flow_redirect.bpf.c). Who makes a queue watch a clock before that has seen
+ * software announced, and settles it so.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "af_xdp.h"
 
-static enum kbp_axdp_stamps settled(const struct kbp_axdp_full *full)
+static enum kbp_xdp_stamper stamper(const struct kbp_axdp_full *full)
 {
-	return __atomic_load_n(&full->stamps, __ATOMIC_RELAXED);
+	return (enum kbp_xdp_stamper)__atomic_load_n(full->stamper, __ATOMIC_RELAXED);
 }
 
-static bool settle(struct kbp_axdp_full *full, enum kbp_axdp_stamps to)
+static bool rx_nic(const struct kbp_axdp_full *full)
 {
-	enum kbp_axdp_stamps open = KBP_AXDP_STAMPS_OPEN;
-
-	return __atomic_compare_exchange_n(&full->stamps, &open, to, false, __ATOMIC_RELAXED,
-					   __ATOMIC_RELAXED);
+	return full->stamper && stamper(full) == KBP_XDP_STAMPER_NIC;
 }
 
-/* From here on the accessor finds them. */
-static void apply(struct kbp_axdp_full *full)
-{
-	size_t at = settled(full) == KBP_AXDP_STAMPS_NIC ? offsetof(struct kbp_xdp_stamps, nic) :
-							   offsetof(struct kbp_xdp_stamps, software);
-
-	full->x.ts_at = (int32_t)at - (int32_t)sizeof(struct kbp_xdp_stamps);
-	full->x.ts_mask = UINT64_MAX;
-}
-
-static uint8_t *frame_at(const struct kbp_axdp_queue *x, uint32_t i)
+/* Of the i-th frame that waits. */
+static uint64_t *stamp_at(const struct kbp_axdp_queue *x, uint32_t i)
 {
 	const struct xdp_desc *desc = x->rx.slots;
 
-	return x->umem + desc[(x->rx.idx + i) & x->rx.mask].addr;
-}
-
-static struct kbp_xdp_stamps *stamps_of(uint8_t *frame)
-{
-	return (struct kbp_xdp_stamps *)(void *)(frame - sizeof(struct kbp_xdp_stamps));
-}
-
-static void none_after_all(struct kbp_axdp_full *full)
-{
-	__atomic_store_n(&full->stamps, KBP_AXDP_STAMPS_NONE, __ATOMIC_RELAXED);
-	full->x.ts_mask = 0;
-	full->x.ts_at = 0;
-	full->x.special &= ~(uint32_t)KBP_AXDP_STAMPS;
+	return (uint64_t *)(void *)(x->umem + desc[(x->rx.idx + i) & x->rx.mask].addr) - 1;
 }
 
 void kbp_axdp_stamps_look(struct kbp_axdp_queue *x, uint32_t n)
 {
 	struct kbp_axdp_full *full = kbp_axdp_full(&x->q);
-	const struct kbp_xdp_stamps *first = stamps_of(frame_at(x, 0)),
-				    *last = stamps_of(frame_at(x, n - 1));
-	enum kbp_epoch epoch;
-	bool nic;
+	enum kbp_epoch epoch = rx_nic(full) ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
 
-	/* what stands in front of the packet is then not the program's */
-	if (full->no_room && __atomic_load_n(full->no_room, __ATOMIC_RELAXED)) {
-		none_after_all(full);
-		return;
-	}
-	if (!x->ts_mask) {
-		if (!first->nic && !first->software)
-			return;
-		settle(full, first->nic ? KBP_AXDP_STAMPS_NIC : KBP_AXDP_STAMPS_SOFTWARE);
-		apply(full);
-	}
-	nic = settled(full) == KBP_AXDP_STAMPS_NIC;
-	epoch = nic ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
-	kbp_stamp_prove(&full->rx_proof, epoch, nic ? first->nic : first->software);
-	if (kbp_stamp_prove(&full->rx_proof, epoch, nic ? last->nic : last->software) == KBP_PROVEN)
+	if (stamper(full) == KBP_XDP_STAMPER_NO_ROOM)
+		x->ts_mask = 0; /* what stands in front of packets is not the program's */
+	kbp_stamp_prove(&full->rx_proof, epoch, *stamp_at(x, 0) & x->ts_mask);
+	if (kbp_stamp_prove(&full->rx_proof, epoch, *stamp_at(x, n - 1) & x->ts_mask) == KBP_PROVEN ||
+	    !x->ts_mask)
 		x->special &= ~(uint32_t)KBP_AXDP_STAMPS;
 }
 
@@ -85,28 +47,26 @@ void kbp_axdp_stamps_spread(struct kbp_axdp_queue *x, uint32_t n)
 {
 	const struct xdp_desc *desc = x->rx.slots;
 
-	for (uint32_t i = 1; i < n; i++) {
-		uint64_t addr = desc[(x->rx.idx + i) & x->rx.mask].addr;
-
+	for (uint32_t i = 1; i < n; i++)
 		if (desc[(x->rx.idx + i - 1) & x->rx.mask].options & XDP_PKT_CONTD &&
-		    (addr & (x->chunk - 1)) >= sizeof(struct kbp_xdp_stamps))
-			*stamps_of(frame_at(x, i)) = *stamps_of(frame_at(x, i - 1));
-	}
+		    desc[(x->rx.idx + i) & x->rx.mask].addr & (x->chunk - 1))
+			*stamp_at(x, i) = *stamp_at(x, i - 1);
 }
 
 void kbp_axdp_stamps_begin(struct kbp_axdp_full *full, const struct kbp_axdp_port *a)
 {
-	full->stamps = a->stamps;
-	full->no_room = a->no_room;
+	full->stamper = a->stamper;
+	full->x.ts_mask = UINT64_MAX;
 	full->x.special |= KBP_AXDP_STAMPS;
-	if (a->stamps == KBP_AXDP_STAMPS_SOFTWARE)
-		apply(full);
 }
 
 void kbp_axdp_stamps_watch(struct kbp_queue *q, bool watched)
 {
-	if (watched)
-		settle(kbp_axdp_full(q), KBP_AXDP_STAMPS_SOFTWARE);
+	uint32_t *s = kbp_axdp_full(q)->stamper, open = KBP_XDP_STAMPER_OPEN;
+
+	if (watched && s)
+		__atomic_compare_exchange_n(s, &open, KBP_XDP_STAMPER_SOFTWARE, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 /* ---------------------------------------------------------------- sent frames */
@@ -124,7 +84,7 @@ void kbp_axdp_stamps_sent(struct kbp_axdp_queue *x, struct kbp_completion *c)
 	struct kbp_axdp_tx_meta *meta = (void *)(x->umem + c->token - sizeof(*meta));
 	enum kbp_epoch epoch = tx_nic(full) ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
 	bool same_clock = !(x->q.flags & KBP_QUEUE_RX_STAMPS) ||
-			  tx_nic(full) == (settled(full) == KBP_AXDP_STAMPS_NIC);
+			  tx_nic(full) == rx_nic(full);
 
 	c->ts_ns = meta->stamp;
 	meta->stamp = 0;
@@ -145,9 +105,9 @@ static enum kbp_proof proof(const struct kbp_stamp_proof *p)
 void kbp_axdp_stamps_info(const struct kbp_axdp_full *full, struct kbp_queue_info *info)
 {
 	const struct kbp_queue *q = &full->x.q;
-	bool nic = settled(full) == KBP_AXDP_STAMPS_NIC;
+	bool nic = rx_nic(full);
 
-	if (q->flags & KBP_QUEUE_RX_STAMPS && settled(full) == KBP_AXDP_STAMPS_NONE) {
+	if (q->flags & KBP_QUEUE_RX_STAMPS && stamper(full) == KBP_XDP_STAMPER_NO_ROOM) {
 		info->flags &= ~(uint32_t)KBP_QUEUE_RX_STAMPS;
 		snprintf(info->note, sizeof(info->note),
 			 "no RX stamps: driver %s keeps no room for them in front of packets",

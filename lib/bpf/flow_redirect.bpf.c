@@ -3,8 +3,8 @@
  * flow_redirect.bpf.c - redirect the chosen UDP flows to AF_XDP, pass everything else to the kernel, so that
  * ssh, ARP, PTP and IGMP live on.
  *
- * Compiled three times: as it is; with KBP_STAMP, which writes stamps in front of redirected packets (struct
- * kbp_xdp_stamps); with KBP_STAMP_NIC too, which asks the driver for the NIC's. They share their maps.
+ * Compiled three times: as it is; with KBP_STAMP, which writes a stamp in front of redirected packets (enum
+ * kbp_xdp_stamper); with KBP_STAMP_NIC too, which asks the driver for the NIC's. They share their maps.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -47,7 +47,7 @@ struct {
 } counts SEC(".maps");
 
 __u32 n_shapes; /* shapes in use; written by user space after the shape itself */
-__u32 no_room;	/* the driver keeps no room in front of packets: there are no stamps */
+__u32 stamper;	/* enum kbp_xdp_stamper */
 
 #ifdef KBP_STAMP
 /* of kernel 6.1, which the headers may be older than */
@@ -162,25 +162,33 @@ static __always_inline int matches(const struct kbp_flow_key *key)
 }
 
 #ifdef KBP_STAMP
-/* The packet's pointers are not valid any more afterwards. */
-static __always_inline void stamp(struct xdp_md *ctx)
+/* A driver may offer the call and have no stamp: then the program's own are taken, for good. */
+static __always_inline __u64 nic_stamp(const struct xdp_md *ctx)
 {
-	struct kbp_xdp_stamps *at;
 	__u64 nic = 0;
 
 #ifdef KBP_STAMP_NIC
 	if (bpf_xdp_metadata_rx_timestamp(ctx, &nic))
 		nic = 0;
+	if (stamper == KBP_XDP_STAMPER_OPEN)
+		__sync_val_compare_and_swap(&stamper, KBP_XDP_STAMPER_OPEN,
+					    nic ? KBP_XDP_STAMPER_NIC : KBP_XDP_STAMPER_SOFTWARE);
 #endif
+	return nic;
+}
+
+/* The packet's pointers are not valid any more afterwards. */
+static __always_inline void stamp(struct xdp_md *ctx)
+{
+	__u64 nic = nic_stamp(ctx), *at;
+
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*at))) {
-		no_room = 1;
+		stamper = KBP_XDP_STAMPER_NO_ROOM;
 		return;
 	}
 	at = (void *)(long)ctx->data_meta;
-	if ((void *)(at + 1) > (void *)(long)ctx->data)
-		return;
-	at->nic = nic;
-	at->software = ktime_get_tai_ns();
+	if ((void *)(at + 1) <= (void *)(long)ctx->data)
+		*at = stamper == KBP_XDP_STAMPER_NIC ? nic : ktime_get_tai_ns();
 }
 #endif
 

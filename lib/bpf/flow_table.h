@@ -24,10 +24,13 @@ struct kbp_flow_key {
 	__u8 proto;
 };
 
-/* What a stamping program writes in front of a packet, to its first byte. 0: there is none. */
-struct kbp_xdp_stamps {
-	__u64 nic;	/* the NIC's, as the driver gives it */
-	__u64 software; /* CLOCK_TAI when the program ran */
+/* Whose stamp a stamping program writes into the 8 bytes in front of a packet, 0 when there is none. Settled
+ * once for a port, by the program at its first packet or by user space before that. */
+enum kbp_xdp_stamper {
+	KBP_XDP_STAMPER_OPEN,
+	KBP_XDP_STAMPER_SOFTWARE, /* the program's own: CLOCK_TAI when it ran */
+	KBP_XDP_STAMPER_NIC,	  /* as the driver gives it */
+	KBP_XDP_STAMPER_NO_ROOM,  /* nobody's: the driver keeps no room in front of packets */
 };
 
 enum kbp_xdp_count {

@@ -57,9 +57,8 @@ struct rig {
 	int answer;	       /* errno; 0: fine */
 	unsigned wakes;	       /* recvfrom */
 	/* what the XDP program writes in front of frames, and the NIC into sent ones */
-	struct kbp_xdp_stamps stamps;
-	uint64_t tx_stamp;
-	uint32_t no_room;
+	uint64_t rx_stamp, tx_stamp;
+	uint32_t stamper; /* enum kbp_xdp_stamper */
 	unsigned asked; /* frames whose stamp was asked for */
 };
 
@@ -106,9 +105,8 @@ static inline unsigned kernel_receive(unsigned n, bool chain)
 		assert_true(addr < rig_x()->rx_bytes);
 		addr += HEADROOM;
 		memcpy(rig->umem + addr, &rig->arrived, sizeof(rig->arrived));
-		if (!chain || !i) /* a chain has one packet's stamps, in front of its first part */
-			memcpy(rig->umem + addr - sizeof(rig->stamps), &rig->stamps,
-			       sizeof(rig->stamps));
+		if (!chain || !i) /* a chain has one stamp, in front of its first part */
+			memcpy(rig->umem + addr - 8, &rig->rx_stamp, 8);
 		rig->arrived++;
 		rig->rx_desc[rig->rx.prod & (RX_RING - 1)] = (struct xdp_desc){
 			.addr = addr,

@@ -52,7 +52,7 @@ enum {
 	KBP_AXDP_RETURNED = 1u << 2,  /* `returned` has buffers for the fill ring */
 	KBP_AXDP_FORWARDED = 1u << 3, /* received buffers are with the TX side */
 	KBP_AXDP_UNSENT = 1u << 4,    /* the kernel left frames in the TX ring: ring again */
-	KBP_AXDP_STAMPS = 1u << 5,    /* the source of stamps is not settled or not proven yet */
+	KBP_AXDP_STAMPS = 1u << 5,    /* the source of stamps is not proven yet */
 };
 
 struct kbp_axdp_queue {
@@ -80,8 +80,7 @@ struct kbp_axdp_queue {
 	uint32_t peeked;    /* frames of the last rx_peek: in the fill ring, unpublished */
 	uint32_t nothing;   /* index and flags of a ring that the queue does not have */
 	uint32_t peeked_at; /* fill index where they begin */
-	int32_t ts_at;	    /* where a received frame's stamp is, from its first byte on */
-	uint64_t ts_mask;   /* all ones; 0: there are no stamps */
+	uint64_t ts_mask;   /* of the stamp in front of a frame: all ones; 0: there are no stamps */
 };
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_axdp_queue, rx) == 128 &&
@@ -237,7 +236,7 @@ KBP_INLINE struct kbp_stamp kbp_axdp_frame_ts(struct kbp_rx rx, const struct kbp
 	const struct kbp_axdp_queue *x = kbp_axdp(rx.q);
 	struct kbp_stamp s;
 
-	__builtin_memcpy(&s.ns, (const uint8_t *)f->data + x->ts_at, sizeof(s.ns));
+	__builtin_memcpy(&s.ns, (const uint8_t *)f->data - sizeof(s.ns), sizeof(s.ns));
 	s.ns &= x->ts_mask;
 	s.frac = 0;
 	s.flags = s.ns ? kbp_stamp_flags(rx.q, s.ns) :
