@@ -280,8 +280,7 @@ static const char *stamping_refused(int rc)
 /* Documentation/networking/timestamping.rst, 3: a driver may answer with more than was asked for. */
 int kbp_link_stamping_on(const char *ifname, struct kbp_stamping *s, char *why, size_t size)
 {
-	struct hwtstamp_config want = { .tx_type = HWTSTAMP_TX_ON,
-					.rx_filter = HWTSTAMP_FILTER_ALL };
+	struct hwtstamp_config want = { .tx_type = HWTSTAMP_TX_ON, .rx_filter = HWTSTAMP_FILTER_ALL };
 	bool known;
 	int rc;
 
@@ -310,7 +309,8 @@ int kbp_link_stamping_on(const char *ifname, struct kbp_stamping *s, char *why, 
 	if (rc)
 		snprintf(why, size, "%s", stamping_refused(rc));
 	else if (!known)
-		snprintf(why, size, "the NIC stamps all frames, and will afterwards: its setting cannot be read");
+		snprintf(why, size,
+			 "the NIC stamps all frames, and will afterwards: its setting cannot be read");
 	s->ours = want;
 	if (!rc && known)
 		return 0;

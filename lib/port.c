@@ -504,7 +504,8 @@ static int stamping_on(struct kbp_port *p, char *why, size_t size, struct kbp_er
 	if (p->info.ifindex) {
 		rc = kbp_link_stamping_on(p->info.interface, &p->stamping, why, size);
 	} else {
-		snprintf(why, size, "the kernel has no such interface whose NIC's stamping could be set");
+		snprintf(why, size,
+			 "the kernel has no such interface whose NIC's stamping could be set");
 		rc = -ENODEV;
 	}
 	if (rc && p->opts.flags & KBP_PORT_STRICT)

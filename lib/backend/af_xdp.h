@@ -48,7 +48,7 @@ struct kbp_axdp_port {
 	struct flow_redirect *skel;
 	int link_fd; /* bpf_link; -1: not attached */
 	uint32_t prog_id;
-	bool native; /* attached in the driver */
+	bool native;	      /* attached in the driver */
 	bool stamps;	      /* the attached program writes them */
 	char stamps_less[96]; /* why it does not, or not the NIC's; "" */
 	uint32_t *stamper;    /* enum kbp_xdp_stamper; in memory shared with the program */
@@ -66,14 +66,14 @@ struct kbp_axdp_full {
 	struct {
 		void *base;
 		size_t bytes;
-	} map[4]; /* rings */
+	} map[4];			     /* rings */
 	bool tpl_open[KBP_AXDP_TEMPLATES];   /* buffers that templates have */
 	bool tpl_busy[KBP_AXDP_TEMPLATES];   /* in flight; also after the template was closed */
 	uint64_t count_base[KBP_XDP_COUNTS]; /* of the program, when the queue was opened */
 	enum kbp_mode mode;
 	uint32_t napi_id;
 	bool busy_poll_works;
-	uint32_t tx_head; /* bytes of a TX buffer before the frame */
+	uint32_t tx_head;  /* bytes of a TX buffer before the frame */
 	uint32_t *stamper; /* the port's */
 	struct kbp_stamp_proof rx_proof, tx_proof;
 	int32_t phc; /* of the interface */
@@ -111,7 +111,7 @@ void kbp_axdp_stamps_begin(struct kbp_axdp_full *full, const struct kbp_axdp_por
 /* The stamp of a completion, out of the buffer and into *c. */
 void kbp_axdp_stamps_sent(struct kbp_axdp_queue *x, struct kbp_completion *c);
 void kbp_axdp_stamps_info(const struct kbp_axdp_full *full, struct kbp_queue_info *info);
-void kbp_axdp_stamps_watch(struct kbp_queue *q, bool watched);
+void kbp_axdp_stamps_sync(struct kbp_queue *q, uint64_t shift, bool watched);
 
 /* Asks for a stamp of the frame at `addr`; what to write into its descriptor's options. */
 static inline uint32_t kbp_axdp_tx_ask(const struct kbp_axdp_queue *x, uint64_t addr, bool wanted)

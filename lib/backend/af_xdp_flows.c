@@ -140,7 +140,8 @@ static int maps_share(struct kbp_axdp_port *a, struct bpf_object *obj)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, obj) {
+	bpf_object__for_each_map(map, obj)
+	{
 		struct bpf_map *own = bpf_object__find_map_by_name(a->skel->obj, bpf_map__name(map));
 		int rc = own ? bpf_map__reuse_fd(map, bpf_map__fd(own)) : -ENOENT;
 
@@ -168,7 +169,8 @@ static int program_replace(struct kbp_port *p, const void *elf, size_t bytes, bo
 	prog = bpf_object__find_program_by_name(obj, "flow_redirect");
 	if (!rc && bound) {
 		bpf_program__set_ifindex(prog, p->info.ifindex);
-		rc = bpf_program__set_flags(prog, bpf_program__flags(prog) | BPF_F_XDP_DEV_BOUND_ONLY);
+		rc = bpf_program__set_flags(prog,
+					    bpf_program__flags(prog) | BPF_F_XDP_DEV_BOUND_ONLY);
 	}
 	if (!rc)
 		rc = bpf_object__load(obj);

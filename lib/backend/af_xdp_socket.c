@@ -62,8 +62,7 @@ static int rings_map(struct kbp_axdp_full *full, const struct kbp_axdp_sizes *n)
 		return -errno;
 	if (len != sizeof(at))
 		return -ENOSYS; /* before 5.4 rings had no flags */
-	rc = ring_map(full, 0, &x->fill, &at.fr, n->fill, sizeof(uint64_t),
-		      XDP_UMEM_PGOFF_FILL_RING);
+	rc = ring_map(full, 0, &x->fill, &at.fr, n->fill, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
 	if (!rc)
 		rc = ring_map(full, 1, &x->comp, &at.cr, n->comp, sizeof(uint64_t),
 			      XDP_UMEM_PGOFF_COMPLETION_RING);

@@ -60,10 +60,11 @@ void kbp_axdp_stamps_begin(struct kbp_axdp_full *full, const struct kbp_axdp_por
 	full->x.special |= KBP_AXDP_STAMPS;
 }
 
-void kbp_axdp_stamps_watch(struct kbp_queue *q, bool watched)
+void kbp_axdp_stamps_sync(struct kbp_queue *q, uint64_t shift, bool watched)
 {
 	uint32_t *s = kbp_axdp_full(q)->stamper, open = KBP_XDP_STAMPER_OPEN;
 
+	(void)shift;
 	if (watched && s)
 		__atomic_compare_exchange_n(s, &open, KBP_XDP_STAMPER_SOFTWARE, false,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -83,8 +84,7 @@ void kbp_axdp_stamps_sent(struct kbp_axdp_queue *x, struct kbp_completion *c)
 	struct kbp_axdp_full *full = kbp_axdp_full(&x->q);
 	struct kbp_axdp_tx_meta *meta = (void *)(x->umem + c->token - sizeof(*meta));
 	enum kbp_epoch epoch = tx_nic(full) ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
-	bool same_clock = !(x->q.flags & KBP_QUEUE_RX_STAMPS) ||
-			  tx_nic(full) == rx_nic(full);
+	bool same_clock = !(x->q.flags & KBP_QUEUE_RX_STAMPS) || tx_nic(full) == rx_nic(full);
 
 	c->ts_ns = meta->stamp;
 	meta->stamp = 0;
@@ -97,11 +97,6 @@ void kbp_axdp_stamps_sent(struct kbp_axdp_queue *x, struct kbp_completion *c)
 
 /* ---------------------------------------------------------------- facts */
 
-static enum kbp_proof proof(const struct kbp_stamp_proof *p)
-{
-	return __atomic_load_n(&p->proof, __ATOMIC_RELAXED) == KBP_PROVEN ? KBP_PROVEN : KBP_BOUND;
-}
-
 void kbp_axdp_stamps_info(const struct kbp_axdp_full *full, struct kbp_queue_info *info)
 {
 	const struct kbp_queue *q = &full->x.q;
@@ -113,16 +108,16 @@ void kbp_axdp_stamps_info(const struct kbp_axdp_full *full, struct kbp_queue_inf
 			 "no RX stamps: driver %s keeps no room for them in front of packets",
 			 q->port->info.driver);
 	} else if (q->flags & KBP_QUEUE_RX_STAMPS) {
-		info->ts_source = nic				      ? KBP_TS_NIC :
+		info->ts_source = nic				 ? KBP_TS_NIC :
 				  full->mode == KBP_MODE_GENERIC ? KBP_TS_KERNEL :
 								   KBP_TS_DRIVER;
 		info->ts_epoch = nic ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
-		info->ts_proof = proof(&full->rx_proof);
+		info->ts_proof = kbp_stamp_proof(&full->rx_proof);
 	}
 	if (q->flags & KBP_QUEUE_TX_STAMPS) {
 		info->ts_source_tx = tx_nic(full) ? KBP_TS_NIC : KBP_TS_KERNEL;
 		info->ts_epoch_tx = tx_nic(full) ? KBP_EPOCH_PHC : KBP_EPOCH_TAI;
-		info->ts_proof_tx = proof(&full->tx_proof);
+		info->ts_proof_tx = kbp_stamp_proof(&full->tx_proof);
 	}
 	if (info->ts_source != KBP_TS_NONE || info->ts_source_tx != KBP_TS_NONE)
 		info->ts_resolution_ps = 1000; /* what the words count */

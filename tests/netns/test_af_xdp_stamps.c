@@ -398,7 +398,8 @@ static void sent_frames_are_stamped(enum kbp_mode mode)
 		before = c.ts_ns + 1;
 	}
 	kbp_queue_info(q[0], &info);
-	assert_int_equal(info.ts_source_tx, KBP_TS_KERNEL); /* copied and stamped by the kernel, not the NIC */
+	assert_int_equal(info.ts_source_tx,
+			 KBP_TS_KERNEL); /* copied and stamped by the kernel, not the NIC */
 	assert_int_equal(info.ts_epoch_tx, KBP_EPOCH_TAI);
 	assert_int_equal(info.ts_proof_tx, KBP_PROVEN);
 	kbp_txflow_close(t);
@@ -488,7 +489,8 @@ static void all_parts_of_a_chain_carry_its_stamp(void **state)
 	open_port(KBP_MODE_COPY, 0);
 	open_queues(KBP_QUEUE_RX_STAMPS | KBP_QUEUE_MULTI_BUFFER);
 	before = ns_of(CLOCK_TAI);
-	for (int round = 0; round < 40; round++) { /* buffers come round again, with old stamps in them */
+	for (int round = 0; round < 40;
+	     round++) { /* buffers come round again, with old stamps in them */
 		unsigned n;
 
 		far_send(far, "10.77.0.1", "10.77.0.2", 9, 5000, 0, payload, sizeof(payload));

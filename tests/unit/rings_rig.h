@@ -59,7 +59,7 @@ struct rig {
 	/* what the XDP program writes in front of frames, and the NIC into sent ones */
 	uint64_t rx_stamp, tx_stamp;
 	uint32_t stamper; /* enum kbp_xdp_stamper */
-	unsigned asked; /* frames whose stamp was asked for */
+	unsigned asked;	  /* frames whose stamp was asked for */
 };
 
 static struct rig *rig;
@@ -303,7 +303,7 @@ static inline void rig_up(uint32_t flags, uint32_t chain_max)
 	x->q.hold_max = HOLD_MAX;
 	x->q.chain_max = chain_max;
 	x->q.flags = KBP_QUEUE_RX | KBP_QUEUE_TX | flags;
-	x->q.sync_from = KBP_SYNC_NEVER;
+	x->q.sync_shift = KBP_SYNC_NEVER;
 	kbp_axdp_set_calls(&x->q);
 	rig_flow(&rig->flow, 42);
 	rig_flow(&rig->raw, 0);

@@ -120,12 +120,12 @@ static void who_watches_a_clock_first_keeps_the_source_that_was_announced(void *
 {
 	(void)state;
 	stamped(0, 1, KBP_XDP_STAMPER_OPEN);
-	kbp_axdp_stamps_watch(rig_q(), false);
+	kbp_axdp_stamps_sync(rig_q(), KBP_SYNC_NEVER, false);
 	assert_int_equal(rig->stamper, KBP_XDP_STAMPER_OPEN);
-	kbp_axdp_stamps_watch(rig_q(), true);
+	kbp_axdp_stamps_sync(rig_q(), KBP_SYNC_NEVER, true);
 	assert_int_equal(rig->stamper, KBP_XDP_STAMPER_SOFTWARE);
 	rig->stamper = KBP_XDP_STAMPER_NIC;
-	kbp_axdp_stamps_watch(rig_q(), true); /* what was settled stays */
+	kbp_axdp_stamps_sync(rig_q(), KBP_SYNC_NEVER, true); /* what was settled stays */
 	assert_int_equal(rig->stamper, KBP_XDP_STAMPER_NIC);
 }
 
@@ -194,7 +194,7 @@ static void a_published_window_makes_a_stamp_in_sync(void **state)
 
 	(void)state;
 	stamped(0, 1, KBP_XDP_STAMPER_SOFTWARE);
-	rig_q()->sync_from = t;
+	rig_q()->sync_shift = -t;
 	assert_int_equal(receive(t - 1).flags, KBP_FRAME_TS);
 	assert_int_equal(receive(t).flags, KBP_FRAME_TS | KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT);
 	assert_int_equal(receive(t + KBP_SYNC_SPAN_NS).flags, KBP_FRAME_TS);
@@ -278,7 +278,7 @@ static void a_watched_clock_vouches_for_its_own_stamps_only(void **state)
 
 	(void)state;
 	stamped(KBP_QUEUE_COMPLETIONS | KBP_QUEUE_TX_STAMPS, 1, KBP_XDP_STAMPER_SOFTWARE);
-	rig_q()->sync_from = t;
+	rig_q()->sync_shift = -t;
 	assert_int_equal(send_one(t).flags, KBP_FRAME_TS | KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT);
 	rig->full.mode = KBP_MODE_ZEROCOPY;
 	assert_int_equal(send_one(t).flags, KBP_FRAME_TS);
