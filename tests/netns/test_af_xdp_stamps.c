@@ -119,7 +119,7 @@ static void stamps_are_the_programs(enum kbp_mode mode, enum kbp_ts_source sourc
 		assert_true(info.flags & KBP_QUEUE_RX_STAMPS);
 	}
 	for (unsigned i = 0; i < 6; i++) {
-		struct kbp_queue *from = q[0];
+		struct kbp_queue *from;
 		struct kbp_stamp s;
 		struct kbp_frame f;
 
