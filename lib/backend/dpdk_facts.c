@@ -113,10 +113,10 @@ struct kbp_stamp kbp_dpdk_stamp(struct kbp_dpdk_queue *x, const struct rte_mbuf 
 	s.ns = (uint64_t)(ns >> 32);
 	s.frac = c->ns_per_tick == 1.0 ? 0 : (uint16_t)(ns >> 16);
 	s.flags = kbp_stamp_flags(&x->q, s.ns);
-	if (!x->plain_shift && kbp_stamp_prove(&f->proof, c->epoch, s.ns) == KBP_PROVEN &&
+	if (!x->plain_mask && kbp_stamp_prove(&f->proof, c->epoch, s.ns) == KBP_PROVEN &&
 	    c->mult == 1ull << 32) { /* from now on the accessor reads them by itself */
 		x->plain_at = (uint32_t)c->offset;
-		x->plain_shift = x->stamp_flag_shift;
+		x->plain_mask = 1ull << x->stamp_flag_shift;
 	}
 	return s;
 }

@@ -120,7 +120,7 @@ static void the_accessor_reads_plain_nanoseconds_by_itself(void **state)
 		assert_int_equal((s.flags & KBP_FRAME_SYNC_MASK) >> KBP_FRAME_SYNC_SHIFT,
 				 KBP_SYNC_IN);
 	}
-	assert_int_not_equal(kbp_dpdk(r.q)->plain_shift, 0);
+	assert_int_not_equal(kbp_dpdk(r.q)->plain_mask, 0);
 	inject(4999999999, true, 1); /* before it was looked at */
 	assert_int_equal(kbp_rx_each(kbp_rx_of(r.q), 8, on_frame, &s), 1);
 	assert_int_equal(s.flags, KBP_FRAME_TS);

@@ -69,10 +69,10 @@ struct kbp_dpdk_queue {
 	struct rte_mempool *tx_pool;
 	uint32_t tx_careful; /* completions are kept: in array form only */
 	uint32_t n_reserved; /* frames the caller has from tx_reserve */
-	/* stamps that are nanoseconds as they are, and proven: 0, no such */
-	uint32_t plain_shift; /* as stamp_flag_shift */
-	uint32_t plain_at;    /* where in the mbuf */
-	uint64_t pad[2];
+	/* stamps that are nanoseconds as they are, and proven; mask 0: they are not, or not yet */
+	uint32_t plain_at;   /* where in the mbuf */
+	uint64_t plain_mask; /* of ol_flags: "there is a stamp" */
+	uint64_t pad;
 };
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_dpdk_queue, special) == 128 &&
@@ -106,13 +106,11 @@ KBP_INLINE struct kbp_stamp kbp_dpdk_frame_ts(struct kbp_rx rx, const struct kbp
 
 	if (f->flags & KBP_FRAME_TS)
 		return s;
-	if (KBP_UNLIKELY(!x->plain_shift))
+	if (KBP_UNLIKELY(!(m->ol_flags & x->plain_mask)))
 		return x->call->stamp(x, m);
-	if (KBP_LIKELY(m->ol_flags >> x->plain_shift & 1)) {
-		s.ns = *(const uint64_t *)(const void *)((const uint8_t *)m + x->plain_at);
-		s.frac = 0;
-		s.flags = kbp_stamp_flags(rx.q, s.ns);
-	}
+	s.ns = *(const uint64_t *)(const void *)((const uint8_t *)m + x->plain_at);
+	s.frac = 0;
+	s.flags = kbp_stamp_flags(rx.q, s.ns);
 	return s;
 }
 
