@@ -453,7 +453,8 @@ static void digest(const struct kbp_replay *rp, struct kbp_replay_result *r)
 {
 	const uint64_t n = rp->s->n_total, *sent = rp->n_timed == n ? rp->sent_ticks : NULL;
 
-	if ((!sent && r->tx.sent != n) || n > DIGEST_MAX || kbp_schedule_digest(rp->s, sent, r->digest))
+	if ((!sent && r->tx.sent != n) || n > DIGEST_MAX ||
+	    kbp_schedule_digest(rp->s, sent, r->digest))
 		r->digest[0] = '\0';
 }
 
@@ -495,6 +496,10 @@ int kbp_replay_run(struct kbp_replay *rp, struct kbp_replay_result *r, struct kb
 	r->frames = rp->raw;
 	memcpy(r->passed_over, rp->passed_over, sizeof(r->passed_over));
 	kbp_port_info(rp->port, &r->port);
+	if (rp->pairs.stepped) { /* in an earlier run */
+		rp->pairs.stepped = false;
+		rp->pairs.n = 0;
+	}
 	if (rp->comparable)
 		kbp_pairs_take(&rp->pairs);
 	policy = fifo_begin(rp, &before);
