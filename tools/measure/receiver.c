@@ -272,8 +272,8 @@ static void clock_open(struct receiver *r)
 		return;
 	kbp_queue_info(r->q[0], q);
 	if (q->ts_source == KBP_TS_NONE) {
-		snprintf(sh->no_pairs, sizeof(sh->no_pairs), "received frames have no stamps%s%.159s",
-			 q->note[0] ? ": " : "", q->note);
+		snprintf(sh->no_pairs, sizeof(sh->no_pairs),
+			 "received frames have no stamps%s%.159s", q->note[0] ? ": " : "", q->note);
 	} else if (kbp_pairs_open(&sh->pairs, q->ts_source, q->ts_epoch, q->ts_phc, &r->b->tsc, &e)) {
 		snprintf(sh->no_pairs, sizeof(sh->no_pairs), "%.60s: %.90s", e.step, e.hint);
 	} else {
