@@ -266,13 +266,23 @@ static void idle_called(uint64_t now, void *arg)
 
 static void there_is_time_for_something_else(void **state)
 {
+	struct kbp_generator_opts gen = { .size = sizeof(gen), .flow = { .dst_port = 5000 } };
+	struct kbp_timing timing = { .kind = KBP_TIMING_CONSTANT, .rate_pps = 1000, .frames = 50 };
+	struct kbp_sender *snd;
 	unsigned calls = 0;
 
 	(void)state;
+	kbp_schedule_close(sched);
+	gen.flow.dst = (struct kbp_addr){ AF_INET, { 239, 1, 1, 1 } };
+	gen.flow.src = (struct kbp_addr){ AF_INET, { 10, 0, 0, 1 } };
+	assert_int_equal(kbp_schedule_generate(&gen, &timing, &sched, &err), 0);
 	opts.txflow = &raw;
 	opts.idle = idle_called;
 	opts.idle_arg = &calls;
-	send_all();
+	assert_int_equal(kbp_sender_open(sched, &opts, &snd, &err), 0);
+	assert_int_equal(kbp_sender_run(snd, &result, &err), 0);
+	kbp_sender_close(snd);
+	assert_int_equal(result.sent + result.send_errors, 50);
 	assert_true(calls > 0);
 }
 
