@@ -335,6 +335,8 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 int kbp_link_stamping_on(const char *ifname, struct kbp_stamping *s, char *why, size_t size);
 /* Put the setting back, unless somebody else changed it meanwhile. */
 void kbp_link_stamping_restore(struct kbp_stamping *s);
+/* Has the NIC been told to stamp every received frame, by whomever? */
+bool kbp_link_stamps_all(const char *ifname);
 /* rtnl_link_stats64 of the interface; -errno. */
 struct rtnl_link_stats64;
 int kbp_link_stats(uint32_t ifindex, struct rtnl_link_stats64 *s);

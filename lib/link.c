@@ -320,6 +320,18 @@ leave:
 	return rc;
 }
 
+bool kbp_link_stamps_all(const char *ifname)
+{
+	struct hwtstamp_config c = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool all = fd >= 0 && !hwtstamp(fd, SIOCGHWTSTAMP, if_nametoindex(ifname), &c) &&
+		   c.rx_filter == HWTSTAMP_FILTER_ALL;
+
+	if (fd >= 0)
+		close(fd);
+	return all;
+}
+
 void kbp_link_stamping_restore(struct kbp_stamping *s)
 {
 	struct hwtstamp_config now = { 0 };

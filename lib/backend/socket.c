@@ -491,6 +491,8 @@ static void tx_resync(struct sock_queue *sq, struct sock_tx *tx)
 unsigned sock_tx_reap(struct kbp_queue *q, struct kbp_completion *out, unsigned max)
 {
 	struct sock_queue *sq = sock_queue(q);
+	/* received frames may carry the NIC's: then it is its clock that is watched */
+	bool own_clock = !(q->flags & KBP_QUEUE_RX_STAMPS) || sq->s.ts_which != 2;
 	unsigned n = 0;
 	uint64_t now = 0;
 
@@ -510,7 +512,9 @@ unsigned sock_tx_reap(struct kbp_queue *q, struct kbp_completion *out, unsigned 
 		out[n++] = (struct kbp_completion){
 			.token = c->token,
 			.ts_ns = c->ts_ns,
-			.flags = c->ts_ns ? kbp_stamp_flags(q, c->ts_ns) : 0,
+			.flags = !c->ts_ns ? 0 :
+				 own_clock ? kbp_stamp_flags(q, c->ts_ns) :
+					     KBP_FRAME_TS,
 			.error = c->error,
 		};
 		sq->tx_free[sq->n_tx_free++] = (void *)(uintptr_t)c->token;

@@ -282,6 +282,7 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 {
 	const struct kbp_queue_opts *o = &c->opts;
 	struct sock_queue *sq;
+	struct kbp_link link;
 	int rc;
 
 	if (o->channel)
@@ -295,6 +296,8 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	sq->rx_mem.node = sq->tx_mem.node = -1;
 	sq->s.fd = -1;
 	sq->s.ts_which = KBP_SOCK_TS_UNDECIDED;
+	sq->phc = kbp_link_read(p->info.interface, &link, NULL) ? -1 : link.phc;
+	sq->nic_told = o->flags & KBP_QUEUE_RX_STAMPS && kbp_link_stamps_all(p->info.interface);
 	sq->s.q = (struct kbp_queue){
 		.rx_peek = sock_rx_peek,
 		.rx_release = sock_rx_release,
@@ -367,7 +370,12 @@ static void queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 
 		info->ts_source = nic ? KBP_TS_NIC : KBP_TS_KERNEL;
 		info->ts_epoch = nic ? KBP_EPOCH_PHC : KBP_EPOCH_UTC;
+		info->ts_phc = nic ? sq->phc : -1;
 		info->ts_proof = kbp_stamp_proof(&sq->proof);
+		if (!sq->s.ts_which && sq->nic_told && info->ts_proof == KBP_PROVEN)
+			snprintf(info->note, sizeof(info->note),
+				 "the NIC accepted to stamp and wrote no stamp: not proven, these are the "
+				 "kernel's");
 		info->ts_resolution_ps = 1000; /* a struct timespec; of a NIC's own clock, no finer */
 	}
 	if (q->flags & KBP_QUEUE_TX_STAMPS) {
@@ -375,6 +383,17 @@ static void queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 		info->ts_epoch_tx = KBP_EPOCH_UTC;
 		info->ts_proof_tx = kbp_stamp_proof(&sq->tx_proof);
 	}
+}
+
+/* A clock is watched before the first stamp came: it is the one that was announced, the system's. Another
+ * thread finds it settled. */
+static void queue_sync(struct kbp_queue *q, uint64_t shift, bool watched)
+{
+	struct kbp_sock_queue *s = kbp_sock(q);
+
+	(void)shift;
+	if (watched && s->ts_which == KBP_SOCK_TS_UNDECIDED)
+		s->ts_which = 0;
 }
 
 static int queue_fd(const struct kbp_queue *q)
@@ -655,6 +674,7 @@ const struct kbp_backend kbp_backend_socket = {
 	.queue_close = queue_close,
 	.queue_drain = queue_drain,
 	.queue_info = queue_info,
+	.queue_sync = queue_sync,
 	.queue_fd = queue_fd,
 	.queue_pending = queue_pending,
 	.queue_counters = queue_counters,

@@ -372,10 +372,11 @@ static int stamps(const char *backend, const char *from, const char *to)
 	end_close(&a);
 	end_close(&e);
 	after = stamping(to);
-	printf("the port says: %s\nthe queue says: %s\n", pi.note, qi.note);
-	printf("stamping %s, %s, %s; %u of %u frames stamped, %u not advancing, %u in sync; source %s, %s; tx %s\n",
+	printf("the port says: %s\n", pi.note);
+	printf("stamping %s, %s, %s; %u of %u frames stamped, %u not advancing, %u in sync; source %s, %s; tx %s; %s\n",
 	       before, during, after, b.stamped, b.frames, b.backwards, b.in_sync,
-	       source_name[qi.ts_source], proof_name[qi.ts_proof], source_name[qi.ts_source_tx]);
+	       source_name[qi.ts_source], proof_name[qi.ts_proof], source_name[qi.ts_source_tx],
+	       qi.note);
 	return b.frames != STAMPED || b.in_sync || b.backwards || strcmp(before, after) != 0;
 }
 
