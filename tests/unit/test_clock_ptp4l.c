@@ -520,6 +520,39 @@ static void accuracy_is_what_the_standard_says(void **state)
 	assert_int_equal(kbp_ptp_accuracy_ns(0), UINT64_MAX);
 }
 
+static void a_socket_is_found_once_and_not_by_its_read_only_twin(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/kbypass-find-XXXXXX", pattern[64], link[64], again[64], **paths;
+	static const char *const names[] = { "ptp4l", "ptp4lro", "ptp4l.eth1", "ptp4l.onlyro" };
+	const char *patterns[] = { pattern, again, NULL };
+	size_t n;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir, names[i]);
+		fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+		close(fd);
+	}
+	snprintf(pattern, sizeof(pattern), "%s/ptp4l*", dir);
+	snprintf(link, sizeof(link), "%s/run", dir); /* as /var/run is /run */
+	assert_int_equal(symlink(dir, link), 0);
+	snprintf(again, sizeof(again), "%s/ptp4l*", link);
+	n = kbp_ptp4l_find(patterns, &paths);
+	assert_int_equal(n, 3);
+	for (size_t i = 0; i < n; i++) {
+		assert_null(strstr(paths[i], "ptp4lro"));
+		assert_null(strstr(paths[i], "/run/"));
+		free(paths[i]);
+	}
+	free(paths);
+	snprintf(pattern, sizeof(pattern), "rm -r %s", dir);
+	assert_int_equal(system(pattern), 0);
+}
+
 static void a_hundred_daemons_and_as_many_dead_ones_hold_nobody_up(void **state)
 {
 	static struct play d[100];
@@ -567,6 +600,7 @@ int main(void)
 		cmocka_unit_test(garbage_on_the_socket_changes_nothing),
 		cmocka_unit_test(an_answer_of_an_earlier_round_does_not_count),
 		cmocka_unit_test(accuracy_is_what_the_standard_says),
+		cmocka_unit_test(a_socket_is_found_once_and_not_by_its_read_only_twin),
 		cmocka_unit_test(a_hundred_daemons_and_as_many_dead_ones_hold_nobody_up),
 	};
 

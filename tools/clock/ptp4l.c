@@ -57,6 +57,8 @@ static int probe(struct kbp_ptp4l *p)
 					    { 44, 0 }, { 127, 0 }, { 1, 0 } };
 	int rc = 0;
 
+	if (p->complete_ns) /* it was there before */
+		rc = kbp_ptp4l_send(p, PTP_DEFAULT_DATA_SET, p->domain, p->transport);
 	for (unsigned i = 0; i < PROBES && !rc; i++) {
 		unsigned n = p->probe / 2 * PROBES + i;
 
