@@ -523,7 +523,7 @@ static void accuracy_is_what_the_standard_says(void **state)
 static void a_socket_is_found_once_and_not_by_its_read_only_twin(void **state)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char dir[] = "/tmp/kbypass-find-XXXXXX", pattern[64], link[64], again[64], **paths;
+	char dir[] = "/tmp/kbypass-find-XXXXXX", pattern[96], link[64], again[96], **paths;
 	static const char *const names[] = { "ptp4l", "ptp4lro", "ptp4l.eth1", "ptp4l.onlyro" };
 	const char *patterns[] = { pattern, again, NULL };
 	size_t n;
