@@ -14,6 +14,7 @@ static const struct {
 	{ "lab", "make, show or remove a throw-away network of two hosts", cmd_lab },
 	{ "bench", "measure every backend side by side on one wire", cmd_bench },
 	{ "replay", "send a capture at its times through any backend", cmd_replay },
+	{ "clock", "say whether the clocks that timestamps come from are in sync", cmd_clock },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
