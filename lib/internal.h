@@ -197,7 +197,8 @@ struct kbp_template {
 
 /* An option struct, which begins with its size, into `to` of `known` bytes; what the caller's version
  * lacks is zero. -E2BIG: it asks for something of a later version. `from` may be NULL. */
-int kbp_opts_read(void *to, size_t known, const void *from, const char *step, struct kbp_error *err);
+KBP_PRIVATE int kbp_opts_read(void *to, size_t known, const void *from, const char *step,
+			      struct kbp_error *err);
 /* 0, or -ECHILD: a forked child of the opener. */
 int kbp_port_mine(const struct kbp_port *p, struct kbp_error *err);
 /* Is the calling thread in the port's network namespace? */
