@@ -64,6 +64,10 @@ struct kbp_recorder;
 typedef int (*kbp_record_utc_fn)(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns,
 				 uint64_t *utc_ns, uint64_t *error_ns);
 
+/* The account of the clock with that epoch (kbp_monitor_clock); NULL: there is none. Called from the
+ * writer's thread, when a queue's first stamp has shown whose its stamps are. */
+typedef struct kbp_clock *(*kbp_record_clock_fn)(void *arg, enum kbp_epoch epoch, int32_t phc);
+
 #define KBP_RECORD_SOURCES_MAX 64u
 
 /* How to record. Zero is the default of every member but path; set `size`. */
@@ -79,6 +83,8 @@ struct kbp_recorder_opts {
 	uint32_t flush_ms;     /* nothing waits longer in the writer's own buffer; 0: 200 */
 	uint32_t judge_ms;     /* wait so long for what later looks at the clock say; 0: 1000 */
 	struct kbp_clock *utc; /* account of the system's clock, for packets without a stamp; NULL: none */
+	kbp_record_clock_fn clock_of; /* for queues, whatever their source says; NULL: none */
+	void *clock_arg;
 	kbp_record_utc_fn to_utc; /* for stamps of other epochs than UTC; NULL: they cannot be converted */
 	void *to_utc_arg;
 };

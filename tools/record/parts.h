@@ -62,6 +62,7 @@ struct kbp_rec_source {
 	uint64_t received, overrun;
 	/* the writer's */
 	uint64_t looked_ns; /* when ts_proof was last asked for */
+	bool clock_asked;   /* clock_of was, for this ts_epoch and ts_phc */
 	uint64_t put;	    /* packets given to files and not lost there */
 	uint64_t put_here;  /* of them, in this file */
 	int32_t id;	    /* number in this file; -1: not described yet */

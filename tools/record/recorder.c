@@ -39,19 +39,31 @@ static void count(uint64_t *counter, uint64_t n)
 
 /* ---------------------------------------------------------------- what a packet's time is worth */
 
-static void proof_refresh(struct kbp_rec_source *s, uint64_t now_ns)
+/* Whose stamps a queue gives may show with the first one only (a socket's: the NIC's or the kernel's), so what is
+ * believed of a stamp has to be asked after it came. */
+static void source_refresh(const struct kbp_recorder *rec, struct kbp_rec_source *s,
+			   const struct kbp_rec_head *h, uint64_t now_ns)
 {
 	struct kbp_queue_info info;
+	bool same;
 
-	if (!s->q || s->ts_proof == KBP_PROVEN || now_ns - s->looked_ns < PROOF_NS)
+	if (!s->q || (s->ts_proof == KBP_PROVEN && s->clock_asked))
+		return;
+	if (s->looked_ns > h->mono_ns && now_ns - s->looked_ns < PROOF_NS)
 		return;
 	s->looked_ns = now_ns;
 	kbp_queue_info(s->q, &info);
-	s->ts_source = info.ts_source; /* a socket's first stamp settles whose they are */
+	same = s->clock_asked && s->ts_epoch == info.ts_epoch && s->ts_phc == info.ts_phc;
+	s->ts_source = info.ts_source;
 	s->ts_proof = info.ts_proof;
 	s->ts_epoch = info.ts_epoch;
 	s->ts_phc = info.ts_phc;
 	s->ts_resolution_ps = info.ts_resolution_ps;
+	if (!same && rec->o.clock_of)
+		s->clock = info.ts_source == KBP_TS_NONE ?
+				   NULL :
+				   rec->o.clock_of(rec->o.clock_arg, info.ts_epoch, info.ts_phc);
+	s->clock_asked = true;
 }
 
 /* As kbp_stamp_claim does: what the device says of its own clock can only take away. */
@@ -263,7 +275,7 @@ static uint64_t step(struct kbp_recorder *rec)
 	if (!h)
 		return EMPTY_NS;
 	s = &rec->src[h->source];
-	proof_refresh(s, now_ns);
+	source_refresh(rec, s, h, now_ns);
 	if (!judge(rec, s, h, &utc_ns, &q) && fill < rec->ring_bytes / 2 && !rec->code &&
 	    now_ns - h->mono_ns < rec->o.judge_ms * 1000000ull)
 		return WAITING_NS;
