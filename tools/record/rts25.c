@@ -98,7 +98,7 @@ static struct moment moment_of(uint64_t ns, const struct kbp_claim *c)
 	if (!c)
 		m.cause = "no_claim";
 	else if (c->sync == KBP_SYNC_UNKNOWN)
-		m.cause = c->settled ? kbp_clock_cause_name(c->cause) : "unsettled";
+		m.cause = kbp_clock_cause_name(c->cause);
 	else if (!c->settled)
 		m.cause = "unsettled";
 	else if (c->bound_ns == KBP_BOUND_UNKNOWN)
