@@ -182,12 +182,7 @@ static int flows(struct capture *c, bool add, struct kbp_error *err)
 		struct kbp_flow flow;
 
 		rc = kbp_flow_parse(word, &flow, err);
-		if (rc) {
-			char hint[sizeof(err->hint)];
-
-			snprintf(hint, sizeof(hint), "\"%.60s\": %.300s", word, err->hint);
-			memcpy(err->hint, hint, sizeof(hint));
-		} else if (add) {
+		if (!rc && add) {
 			if (!c->info.ifindex)
 				flow.flags |= KBP_FLOW_NO_JOIN; /* the kernel has nothing to join on */
 			rc = kbp_flow_add(c->q[0], &flow, NULL, err);
@@ -515,8 +510,9 @@ static void print_text(const struct capture *c)
 	for (unsigned i = 4; i--;)
 		if (st->source[i])
 			printf(" %s %" PRIu64, source_names[i], st->source[i]);
-	printf("; clock in sync %" PRIu64 ", not %" PRIu64 ", unknown %" PRIu64 "\n",
-	       st->sync[KBP_SYNC_IN], st->sync[KBP_SYNC_NOT], st->sync[KBP_SYNC_UNKNOWN]);
+	printf("%s; clock in sync %" PRIu64 ", not %" PRIu64 ", unknown %" PRIu64 "\n",
+	       st->sync[0] + st->sync[1] + st->sync[2] ? "" : " none", st->sync[KBP_SYNC_IN],
+	       st->sync[KBP_SYNC_NOT], st->sync[KBP_SYNC_UNKNOWN]);
 	for (unsigned i = 0; i < c->n_clocks; i++) {
 		const struct kbp_clock_status *s = &c->clock[i];
 
