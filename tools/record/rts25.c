@@ -102,7 +102,7 @@ static struct moment moment_of(uint64_t ns, const struct kbp_claim *c)
 	else if (!c->settled)
 		m.cause = "unsettled";
 	else if (c->bound_ns == KBP_BOUND_UNKNOWN)
-		m.cause = "no_bound";
+		m.cause = c->cause ? kbp_clock_cause_name(c->cause) : "no_bound";
 	m.known = !m.cause;
 	m.bound_ns = m.known ? c->bound_ns : 0;
 	return m;
