@@ -30,7 +30,7 @@
 
 struct given {
 	struct kbp_recorder_opts o;
-	const char *ifname, *backend, *flows, *netns, *args;
+	const char *ifname, *backend, *flows, *netns, *args, *ptp4l;
 	uint32_t cpu, snaplen, keep, ring_mb;
 	double rotate_mb, rotate_s, seconds, count;
 	bool json, stamping;
@@ -106,6 +106,8 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "cpu", "N", "CPU of the thread that polls", CLI_U32, &g->cpu, 0, 1023 },
 		{ "stamping", NULL, "have the NIC stamp all frames; put back at the end", CLI_FLAG,
 		  &g->stamping, 0, 0 },
+		{ "ptp4l", "LIST", "management sockets of ptp4l (default: those in /run and /var/run)",
+		  CLI_TEXT, &g->ptp4l, 0, 0 },
 		{ "args", "WORDS", "the backend's own words, like nic=x3522 for ef_vi_sim",
 		  CLI_TEXT, &g->args, 0, 0 },
 		CLI_JSON_OPTION(&g->json),
@@ -172,23 +174,50 @@ static int netns_enter(const char *name, struct kbp_error *err)
 	return rc;
 }
 
+static int memory_out(struct kbp_error *err)
+{
+	err->code = -ENOMEM;
+	snprintf(err->step, sizeof(err->step), "read the options");
+	snprintf(err->hint, sizeof(err->hint), "memory is out");
+	return -ENOMEM;
+}
+
 /* Reads the flows, and with `add` adds them: a typo is told before anything is opened. */
 static int flows(struct capture *c, bool add, struct kbp_error *err)
 {
-	char *list = strdup(c->g->flows), *rest = list, *word;
-	int rc = 0;
+	char *text;
+	const char **words = cli_words(c->g->flows, &text);
+	int rc = words ? 0 : memory_out(err);
 
-	while (list && !rc && (word = strsep(&rest, ",")) != NULL) {
+	for (unsigned i = 0; !rc && words[i]; i++) {
 		struct kbp_flow flow;
 
-		rc = kbp_flow_parse(word, &flow, err);
-		if (!rc && add) {
-			if (!c->info.ifindex)
-				flow.flags |= KBP_FLOW_NO_JOIN; /* the kernel has nothing to join on */
-			rc = kbp_flow_add(c->q[0], &flow, NULL, err);
-		}
+		rc = kbp_flow_parse(words[i], &flow, err);
+		if (rc || !add)
+			continue;
+		if (!c->info.ifindex)
+			flow.flags |= KBP_FLOW_NO_JOIN; /* the kernel has nothing to join on */
+		rc = kbp_flow_add(c->q[0], &flow, NULL, err);
 	}
-	free(list);
+	free(words);
+	free(text);
+	return rc;
+}
+
+static int monitor_open(struct capture *c, struct kbp_error *err)
+{
+	struct kbp_monitor_opts mo = KBP_MONITOR_OPTS_INIT;
+	char *text = NULL;
+	int rc;
+
+	if (c->g->ptp4l) {
+		mo.ptp4l = cli_words(c->g->ptp4l, &text);
+		if (!mo.ptp4l)
+			return memory_out(err);
+	}
+	rc = kbp_monitor_open(&mo, &c->mon, err);
+	free((void *)(uintptr_t)mo.ptp4l);
+	free(text);
 	return rc;
 }
 
@@ -249,13 +278,12 @@ static int recorder_open(struct capture *c, struct kbp_error *err)
 
 static int open_all(struct capture *c, struct kbp_error *err)
 {
-	struct kbp_monitor_opts mo = KBP_MONITOR_OPTS_INIT;
 	int rc = flows(c, false, err);
 
 	if (!rc)
 		rc = netns_enter(c->g->netns, err);
 	if (!rc)
-		rc = kbp_monitor_open(&mo, &c->mon, err);
+		rc = monitor_open(c, err);
 	if (!rc)
 		rc = port_open(c, err);
 	if (!rc)

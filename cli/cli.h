@@ -66,6 +66,10 @@ struct cli_usage {
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char **words,
 	      int max_words);
 
+/* "a,b" -> { "a", "b", NULL }; NULL when memory is out. The caller frees the array, and *text, which holds the
+ * words. */
+const char **cli_words(const char *list, char **text);
+
 /* The name in names[0..n) that `word` was probably meant to be, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, size_t n);
 

@@ -44,16 +44,16 @@ static void seed_pcapng(void)
 	kbp_png_section(&b, "cpu", "os", "kbypass 0.1.0", "kbypass.capture/1: fuzz");
 	kbp_png_interface(&b, 1, 0, "if0", "one");
 	kbp_png_interface(&b, 101, 96, "if1", "two");
-	for (unsigned i = 0; i < 12; i++) {
+	for (uint64_t i = 0; i < 12; i++) {
 		struct kbp_quality q = { .claim = { .sync = KBP_SYNC_IN,
 						    .settled = true,
 						    .source = (enum kbp_ts_source)(i % 4),
 						    .bound_ns = i * 1000,
 						    .verified_ns = 1790000000000000000u } };
-		struct kbp_png_packet p = { .interface = i % 2,
+		struct kbp_png_packet p = { .interface = (uint32_t)i % 2,
 					    .ts_ns = 1790000000000000000u + i * 1000000u,
 					    .body = "a payload of some length",
-					    .body_len = i * 2,
+					    .body_len = (uint32_t)i * 2,
 					    .original_len = 100,
 					    .drops = i % 3 ? KBP_PNG_NONE : i,
 					    .comment = comment };

@@ -134,7 +134,8 @@ static void what_does_not_fit_is_not_begun(void **state)
 	(void)state;
 	while (kbp_png_packet(&b, &p))
 		n++;
-	assert_true(n > 2);
+	if (n < 3)
+		fail_msg("%u packets fit", n);
 	assert_int_equal(b.len % n, 0);
 	assert_true(b.len <= 1024);
 }

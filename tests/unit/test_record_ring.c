@@ -20,7 +20,7 @@
 #include "tools/record/reader.h"
 
 #define T0 1790000000000000000u
-#define MS 1000000u
+#define MS 1000000ull
 #define S 1000000000ull
 
 static char dir[64], path[128];
@@ -133,14 +133,14 @@ static void nanoseconds_bytes_and_order_come_back(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 100; i++) {
 		memset(bytes, (int)i, sizeof(bytes));
-		assert_int_equal(give(rec, bytes, 60 + i, T0 + i * 1000003u), 1);
+		assert_int_equal(give(rec, bytes, 60 + i, T0 + i * 1000003ull), 1);
 	}
 	assert_int_equal(kbp_recorder_close(rec, &st, NULL), 0);
 	account_closes(&st);
 	assert_int_equal(st.written, 100);
 	assert_int_equal(read_file(path, seen, 100), 100);
 	for (uint32_t i = 0; i < 100; i++) {
-		assert_int_equal(seen[i].ns, T0 + i * 1000003u);
+		assert_int_equal(seen[i].ns, T0 + i * 1000003ull);
 		assert_int_equal(seen[i].captured, 60 + i);
 		assert_int_equal(seen[i].first, i);
 		assert_int_equal(seen[i].last, i);

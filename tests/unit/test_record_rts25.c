@@ -69,7 +69,7 @@ static void all_of_the_time_within_is_compliant(void **state)
 	struct kbp_rts25_result res;
 
 	(void)state;
-	for (unsigned i = 0; i <= 100; i++)
+	for (uint64_t i = 0; i <= 100; i++)
 		known(r, T0 + i * 10 * MS, 400 + i);
 	res = result(r);
 	assert_int_equal(res.total_ns, S);
@@ -235,7 +235,7 @@ static void a_leap_second_is_unknown(void **state)
 	(void)state;
 	co.epoch = KBP_EPOCH_UTC;
 	assert_int_equal(kbp_clock_open(&co, &clock, NULL), 0);
-	for (unsigned i = 0; i < 60; i++) { /* ten looks a second; the third second is repeated */
+	for (uint64_t i = 0; i < 60; i++) { /* ten looks a second; the third second is repeated */
 		const struct kbp_clock_look l = { .at_ns = T0 + i * 100 * MS - (i >= 30 ? S : 0),
 						  .raw_ns = S + i * 100 * MS,
 						  .sync = KBP_SYNC_IN,
@@ -262,7 +262,7 @@ static void granularity_case(uint64_t step, unsigned n, uint32_t stated_ps,
 	const struct kbp_claim c = { .sync = KBP_SYNC_IN, .settled = true, .bound_ns = 10 };
 	struct kbp_rts25 *r = account();
 
-	for (unsigned i = 0; i < n; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		kbp_rts25_add(r, T0 + i * i * step, &c);
 		kbp_rts25_stamp(r, KBP_TS_KERNEL, T0 + i * i * step, stated_ps);
 	}
@@ -338,7 +338,7 @@ static void a_capture_gives_its_claims(void **state)
 	s.ts_source = KBP_TS_KERNEL;
 	s.clock = clock;
 	assert_int_equal(kbp_recorder_add(rec, &s, NULL), 0);
-	for (unsigned i = 0; i < 11; i++) {
+	for (uint64_t i = 0; i < 11; i++) {
 		const struct kbp_clock_look l = { .at_ns = T0 + i * 100 * MS,
 						  .raw_ns = S + i * 100 * MS,
 						  .sync = KBP_SYNC_IN,

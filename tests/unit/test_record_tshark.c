@@ -113,7 +113,7 @@ static void bytes_are_the_same(void **state)
 		snprintf(want, sizeof(want), "%02x", i & 0xff);
 		assert_int_equal(strlen(line), len_of(i) * 2 + 1);
 		for (uint32_t k = 0; k < len_of(i); k++)
-			assert_memory_equal(line + k * 2, want, 2);
+			assert_memory_equal(line + (size_t)k * 2, want, 2);
 	}
 	assert_int_equal(i, N);
 	it_was_silent(f);

@@ -73,12 +73,14 @@ struct kbp_recorder {
 	uint64_t head __attribute__((aligned(64))); /* bytes ever put in the ring */
 	uint64_t tail_seen;
 	uint64_t received, overrun, shortened, fill_max;
+	uint8_t pad[16];
 	/* the writer's lines */
 	uint64_t tail __attribute__((aligned(64))); /* bytes ever taken out */
 	uint64_t written, unwritten, taken, unsettled;
 	uint64_t sync[3], source_used[4];
 	uint64_t bytes, files;
 	int32_t code;
+	uint8_t pad2[12];
 	/* both read */
 	uint8_t *ring __attribute__((aligned(64)));
 	uint64_t ring_bytes;

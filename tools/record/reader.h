@@ -20,7 +20,7 @@ struct kbp_reader_packet {
 	const uint8_t *bytes; /* captured bytes, valid until the next call; pcap: NULL */
 };
 
-int kbp_reader_open(const char *path, struct kbp_reader **r, struct kbp_error *err);
+int kbp_reader_open(const char *path, struct kbp_reader **out, struct kbp_error *err);
 /* 1 and *p; 0 at the end (*cut: within a block); -EBADMSG or -ENOMEM with *err. */
 int kbp_reader_next(struct kbp_reader *r, struct kbp_reader_packet *p, bool *cut,
 		    struct kbp_error *err);
