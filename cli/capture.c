@@ -525,7 +525,8 @@ static void print_text(const struct capture *c)
 	const struct kbp_recorder_stats *st = &c->st;
 
 	printf("%s on %s, %s%s: ended by %s\n", c->info.backend, c->info.interface,
-	       mode_names[c->queue.mode % 6], c->info.emulated ? ", emulated" : "", c->ended);
+	       mode_names[c->queue.mode % 6],
+	       c->info.emulated && c->queue.mode != KBP_MODE_EMULATED ? ", emulated" : "", c->ended);
 	printf("received %" PRIu64 " = written %" PRIu64 " + capture_overrun %" PRIu64
 	       " + capture_unwritten %" PRIu64 "\n",
 	       st->received, st->written, st->overrun, st->unwritten);

@@ -88,6 +88,8 @@ struct seen {
 	struct kbp_quality q;
 };
 
+static uint64_t drops; /* told by the packets of the file read last */
+
 /* All packets of a file; fails when it is not whole. */
 static unsigned read_file(const char *name, struct seen *seen, unsigned max)
 {
@@ -98,10 +100,12 @@ static unsigned read_file(const char *name, struct seen *seen, unsigned max)
 	unsigned n = 0;
 	int rc;
 
+	drops = 0;
 	if (kbp_reader_open(name, &r, &err))
 		fail_msg("%s: %s", err.step, err.hint);
 	while ((rc = kbp_reader_next(r, &p, &cut, &err)) == 1) {
 		assert_true(p.ours && p.timed && p.comment);
+		drops += p.drops;
 		if (n < max) {
 			struct seen *s = &seen[n];
 
@@ -408,6 +412,7 @@ static void a_full_ring_drops_counts_and_never_waits(void **state)
 	assert_int_equal(st.received, 20001);
 	assert_int_equal(st.unwritten, 0);
 	assert_int_equal(read_file(copy, NULL, 0), st.written);
+	assert_int_equal(drops, st.overrun);
 }
 
 static void limit_file_size(rlim_t bytes)

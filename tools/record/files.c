@@ -61,6 +61,7 @@ static void forget_packet(struct kbp_recorder *rec, uint32_t id)
 		if (rec->src[i].id == (int32_t)id) {
 			rec->src[i].put--;
 			rec->src[i].put_here--;
+			rec->src[i].unwritten++;
 		}
 	}
 }
@@ -153,10 +154,11 @@ static void stats_put(struct kbp_recorder *rec, const struct kbp_rec_source *s)
 
 	st.ts_ns = st.end_ns = kbp_rec_clock(CLOCK_REALTIME);
 	snprintf(n.text, sizeof(n.text),
-		 "received=%llu written=%llu in_this_file=%llu capture_overrun=%llu capture_unwritten=%llu",
+		 "received=%llu written=%llu in_this_file=%llu capture_overrun=%llu capture_unwritten=%llu waiting=%llu",
 		 (unsigned long long)received, (unsigned long long)s->put,
 		 (unsigned long long)s->put_here, (unsigned long long)overrun,
-		 (unsigned long long)rec->unwritten);
+		 (unsigned long long)s->unwritten,
+		 (unsigned long long)(received - s->put - overrun - s->unwritten));
 	queue_drops(s, &n);
 	if (s->q) {
 		bool kernel = s->q->kind == KBP_SOCKET || s->q->kind == KBP_AF_XDP;
@@ -330,9 +332,10 @@ static void interface_put(struct kbp_recorder *rec, struct kbp_rec_source *s)
 		s->id = (int32_t)rec->ids++;
 }
 
-static void lose(struct kbp_recorder *rec)
+static void lose(struct kbp_recorder *rec, struct kbp_rec_source *s)
 {
 	count(&rec->unwritten, 1);
+	s->unwritten++;
 }
 
 static bool room_for(const struct kbp_recorder *rec, const struct kbp_png_packet *p, size_t *need)
@@ -353,14 +356,14 @@ void kbp_rec_file_put(struct kbp_recorder *rec, struct kbp_rec_source *s, struct
 	if (!fits && !rec->code)
 		kbp_rec_flush(rec);
 	if (rec->code || rec->fd < 0) {
-		lose(rec);
+		lose(rec, s);
 		return;
 	}
 	if (s->id < 0)
 		interface_put(rec, s);
 	p->interface = (uint32_t)s->id;
 	if (!kbp_png_packet(&rec->buf, p)) {
-		lose(rec);
+		lose(rec, s);
 		return;
 	}
 	if (!rec->file_packets++)

@@ -65,6 +65,7 @@ struct kbp_rec_source {
 	bool clock_asked;   /* clock_of was, for this ts_epoch and ts_phc */
 	uint64_t put;	    /* packets given to files and not lost there */
 	uint64_t put_here;  /* of them, in this file */
+	uint64_t unwritten; /* lost there */
 	int32_t id;	    /* number in this file; -1: not described yet */
 };
 

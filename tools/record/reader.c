@@ -215,6 +215,10 @@ static int packet(struct kbp_reader *r, uint32_t len, struct kbp_reader_packet *
 			out->comment = (const char *)o.value;
 			out->comment_len = o.len;
 		}
+		if (o.code == KBP_OPT_EPB_DROPCOUNT && o.len == 8) {
+			memcpy(&out->drops, o.value, 8);
+			out->drops = r->swapped ? __builtin_bswap64(out->drops) : out->drops;
+		}
 	}
 	return 1;
 }

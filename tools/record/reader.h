@@ -17,6 +17,7 @@ struct kbp_reader_packet {
 	const char *comment; /* the first that begins with "sync=", valid until the next call; NULL: none */
 	size_t comment_len;
 	uint32_t captured, original;
+	uint64_t drops;	      /* before it, by this interface; 0: none, or not told */
 	const uint8_t *bytes; /* captured bytes, valid until the next call; pcap: NULL */
 };
 
