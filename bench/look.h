@@ -18,6 +18,15 @@ KBP_INLINE void look(struct seen *s, const uint8_t *data, uint32_t len)
 	s->bytes += len;
 }
 
+/* The same, and when it came, by a clock that is in sync or not. */
+KBP_INLINE void look_stamped(struct seen *s, const uint8_t *data, uint32_t len, uint64_t ns,
+			     bool in_sync)
+{
+	look(s, data, len);
+	s->ns += ns;
+	s->in_sync += in_sync;
+}
+
 KBP_INLINE void raw_look(const uint8_t *data, uint32_t len, void *arg)
 {
 	look((struct seen *)arg, data, len);
@@ -27,6 +36,14 @@ KBP_INLINE unsigned each_look(struct kbp_rx rx, struct kbp_frame f, void *arg)
 {
 	(void)rx;
 	look((struct seen *)arg, (const uint8_t *)f.data, f.len);
+	return KBP_DONE;
+}
+
+KBP_INLINE unsigned each_look_stamped(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	struct kbp_stamp s = kbp_frame_ts(rx, &f);
+
+	look_stamped((struct seen *)arg, (const uint8_t *)f.data, f.len, s.ns, kbp_stamp_in_sync(s));
 	return KBP_DONE;
 }
 

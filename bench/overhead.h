@@ -23,6 +23,7 @@ struct seen {
 	uint16_t payload; /* to send; a message's length is not known when the program is
 			   * compiled */
 	uint64_t words;
+	uint64_t ns, in_sync; /* of forms with stamps */
 };
 
 /* Four rings in plain memory, as the kernel lays them out: its indices are the shared ones. */

@@ -79,6 +79,49 @@ KBP_INLINE void rx_array_once(struct bench *b, struct kbp_queue *q, unsigned bur
 	array_receive(q, burst, &b->seen);
 }
 
+/* With the driver's stamp. There is nothing in an mbuf that says of its clock whether it is in sync. */
+KBP_INLINE void ts_raw(struct bench *b, struct raw_dpdk *r, unsigned burst, bool bulk)
+{
+	struct rte_mbuf *m[RAW_DPDK_BURST];
+	uint64_t mask = 1ull << port_stamp_shift;
+	int at = port_stamp_at;
+	unsigned n;
+
+	port_receives(burst);
+	n = rte_eth_rx_burst(r->port, r->queue, m, (uint16_t)burst);
+	if (KBP_UNLIKELY(!n))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t ns = 0;
+
+		if (KBP_LIKELY(m[i]->ol_flags & mask))
+			ns = *RTE_MBUF_DYNFIELD(m[i], at, uint64_t *);
+		look(&b->seen, rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len);
+		b->seen.ns += ns;
+		if (!bulk)
+			rte_pktmbuf_free(m[i]);
+	}
+	if (bulk)
+		rte_pktmbuf_free_bulk(m, n);
+	r->rx_frames += n;
+}
+
+KBP_INLINE void ts_raw_once(struct bench *b, struct raw_dpdk *r, unsigned burst)
+{
+	ts_raw(b, r, burst, false);
+}
+
+KBP_INLINE void ts_bulk_once(struct bench *b, struct raw_dpdk *r, unsigned burst)
+{
+	ts_raw(b, r, burst, true);
+}
+
+KBP_INLINE void ts_each_once(struct bench *b, struct kbp_rx rx, unsigned burst)
+{
+	port_receives(burst);
+	kbp_rx_each(rx, burst, each_look_stamped, &b->seen);
+}
+
 /* A poll that finds nothing, of a loop that would take 32. */
 KBP_INLINE void poll_raw_once(struct bench *b, struct raw_dpdk *r, unsigned burst)
 {
@@ -143,6 +186,9 @@ FORM_BY_BURST(dpdk_rx_bulk, rx_bulk_once, b->raw)
 FORM_BY_BURST(dpdk_rx_inline, rx_each_once, kbp_rx_as(QUEUE, KBP_DPDK))
 FORM_BY_BURST(dpdk_rx_run_time, rx_each_once, kbp_rx_of(QUEUE))
 FORM_BY_BURST(dpdk_rx_array, rx_array_once, QUEUE)
+FORM_BY_BURST(dpdk_ts_raw, ts_raw_once, b->raw)
+FORM_BY_BURST(dpdk_ts_bulk, ts_bulk_once, b->raw)
+FORM_BY_BURST(dpdk_ts_inline, ts_each_once, kbp_rx_as(QUEUE, KBP_DPDK))
 FORM_BY_BURST(dpdk_poll_raw, poll_raw_once, b->raw)
 FORM_BY_BURST(dpdk_poll_bulk, poll_bulk_once, b->raw)
 FORM_BY_BURST(dpdk_poll_inline, poll_each_once, kbp_rx_as(QUEUE, KBP_DPDK))
@@ -161,6 +207,10 @@ static const struct form forms[] = {
 	{ "dpdk/rx/inline", dpdk_rx_inline, false },
 	{ "dpdk/rx/run-time", dpdk_rx_run_time, false },
 	{ "dpdk/rx/array", dpdk_rx_array, false },
+	{ "dpdk-ts/rx/none", dpdk_rx_none, true },
+	{ "dpdk-ts/rx/raw", dpdk_ts_raw, false },
+	{ "dpdk-ts/rx/raw-bulk", dpdk_ts_bulk, false },
+	{ "dpdk-ts/rx/inline", dpdk_ts_inline, false },
 	{ "dpdk/poll/raw", dpdk_poll_raw, true },
 	{ "dpdk/poll/raw-bulk", dpdk_poll_bulk, true },
 	{ "dpdk/poll/inline", dpdk_poll_inline, true },
@@ -195,6 +245,13 @@ static void reset(void *bench, const struct form *form)
 	x->q.hold_max = 256;
 	x->q.chain_max = 1;
 	x->q.flags = KBP_QUEUE_RX | KBP_QUEUE_TX;
+	if (strstr(form->name, "-ts/")) { /* as it is while a clock is watched, and found in sync */
+		x->q.flags |= KBP_QUEUE_RX_STAMPS;
+		x->stamp_flag_shift = port_stamp_shift;
+		x->plain_mask = 1ull << port_stamp_shift;
+		x->plain_at = (uint32_t)port_stamp_at;
+		x->q.sync_shift = (uint64_t)0 - PORT_STAMP_NS;
+	}
 	kbp_dpdk_start(b->full);
 	flow_fill(&b->flow, &x->q);
 	b->flow.priv = x->tx_pool; /* no raw frames, no completions */
@@ -213,6 +270,8 @@ static const char *wrong(void *bench, unsigned frames)
 	if (rx != (strstr(name, "/rx/") && !none ? frames : 0) ||
 	    tx != (strstr(name, "/tx/") && !none ? frames : 0))
 		return "frames were counted wrongly";
+	if (strstr(name, "-ts/inline") && b->seen.in_sync != frames)
+		return "stamps that are not in sync";
 	why = port_wrong(tx);
 	if (why)
 		return why;

@@ -68,6 +68,39 @@ KBP_INLINE void rx_array_once(struct bench *b, struct kbp_queue *q, unsigned bur
 	array_receive(q, burst, &b->seen);
 }
 
+/* By hand, as who wants to know whether a stamp is good must. */
+struct raw_stamped {
+	ef_vi *vi;
+	uint32_t prefix;
+	struct seen *seen;
+};
+
+KBP_INLINE void raw_look_stamped(const uint8_t *data, uint32_t len, void *arg)
+{
+	const struct raw_stamped *r = (const struct raw_stamped *)arg;
+	ef_precisetime ts;
+	bool in;
+
+	if (KBP_UNLIKELY(ef_vi_receive_get_precise_timestamp(r->vi, data - r->prefix, &ts)))
+		return;
+	in = (ts.tv_flags & 3u) == (EF_VI_SYNC_FLAG_CLOCK_SET | EF_VI_SYNC_FLAG_CLOCK_IN_SYNC);
+	look_stamped(r->seen, data, len, (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec, in);
+}
+
+KBP_INLINE void ts_raw_once(struct bench *b, struct raw_efvi *r, unsigned burst)
+{
+	struct raw_stamped arg = { &r->vi, r->prefix, &b->seen };
+
+	nic_receives(burst);
+	raw_efvi_rx(r, burst < 2 ? 2 : burst, raw_look_stamped, &arg);
+}
+
+KBP_INLINE void ts_each_once(struct bench *b, struct kbp_rx rx, unsigned burst)
+{
+	nic_receives(burst);
+	kbp_rx_each(rx, burst, each_look_stamped, &b->seen);
+}
+
 /* A poll that finds nothing, of a loop that would take 32. */
 KBP_INLINE void poll_raw_once(struct bench *b, struct raw_efvi *r, unsigned burst)
 {
@@ -124,13 +157,24 @@ KBP_INLINE void tx_array_once(struct bench *b, struct kbp_queue *q, unsigned bur
 
 /* ---------------------------------------------------------------- the forms */
 
-#define QUEUE (&b->full->x.q)
+/* As a program has it: nothing is known of where the queue lies. */
+KBP_INLINE struct kbp_queue *queue_of(struct bench *b)
+{
+	struct kbp_queue *q = &b->full->x.q;
+
+	__asm__("" : "+r"(q));
+	return q;
+}
+
+#define QUEUE queue_of(b)
 
 FORM_BY_BURST(rx_raw, rx_raw_once, b->raw)
 FORM_BY_BURST(ref_raw, ref_raw_once, b->raw)
 FORM_BY_BURST(rx_inline, rx_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
 FORM_BY_BURST(rx_run_time, rx_each_once, kbp_rx_of(QUEUE))
 FORM_BY_BURST(rx_array, rx_array_once, QUEUE)
+FORM_BY_BURST(ts_raw, ts_raw_once, b->raw)
+FORM_BY_BURST(ts_inline, ts_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
 FORM_BY_BURST(poll_raw, poll_raw_once, b->raw)
 FORM_BY_BURST(poll_ref_raw, poll_ref_raw_once, b->raw)
 FORM_BY_BURST(poll_inline, poll_each_once, kbp_rx_as(QUEUE, KBP_EF_VI_SIM))
@@ -153,6 +197,8 @@ static const struct form forms[] = {
 	{ "ef_vi/rx/inline", rx_inline, false },
 	{ "ef_vi/rx/run-time", rx_run_time, false },
 	{ "ef_vi/rx/array", rx_array, false },
+	{ "ef_vi-ts/rx/raw", ts_raw, false },
+	{ "ef_vi-ts/rx/inline", ts_inline, false },
 	{ "ef_vi/poll/raw", poll_raw, true },
 	{ "ef_vi/poll/inline", poll_inline, true },
 	{ "ef_vi/poll/run-time", poll_run_time, true },
@@ -208,7 +254,7 @@ static void raw_reset(struct bench *b, bool refs)
 }
 
 /* What ef_vi_setup.c makes when a queue is opened. */
-static void ours_reset(struct bench *b, bool refs, uint8_t how)
+static void ours_reset(struct bench *b, bool refs, bool stamps, uint8_t how)
 {
 	struct kbp_efvi_full *f = b->full;
 	struct kbp_efvi_queue *x = &f->x;
@@ -236,6 +282,12 @@ static void ours_reset(struct bench *b, bool refs, uint8_t how)
 	x->q.hold_max = HOLD_MAX;
 	x->q.chain_max = 1;
 	x->q.flags = KBP_QUEUE_RX | KBP_QUEUE_TX;
+	if (stamps) { /* as it is while a clock is watched, and found in sync */
+		x->q.flags |= KBP_QUEUE_RX_STAMPS;
+		x->sync_shift[3] = (uint64_t)0 - NIC_STAMP_S * 1000000000ull;
+		x->sync_span = KBP_SYNC_SPAN_NS;
+		f->proof.proof = KBP_PROVEN;
+	}
 	if (how == KBP_TX_MODE_PIO)
 		x->pio_slots = PIO_SLOTS;
 	kbp_efvi_start(f);
@@ -256,7 +308,7 @@ static void reset(void *bench, const struct form *form)
 	if (is(form, "/raw"))
 		raw_reset(b, refs);
 	else
-		ours_reset(b, refs, how);
+		ours_reset(b, refs, is(form, "-ts/"), how);
 	b->form = form;
 }
 
@@ -273,6 +325,8 @@ static const char *wrong(void *bench, unsigned frames)
 		return why;
 	if (sent != (is(form, "/tx/") ? frames : 0))
 		return "another number of frames was sent";
+	if (is(form, "-ts/") && b->seen.in_sync != frames)
+		return "stamps that are not in sync";
 	if (is(form, "/raw")) {
 		rx = b->raw->rx_frames;
 		tx = b->raw->tx_frames;

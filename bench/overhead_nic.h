@@ -10,6 +10,7 @@
 #define NIC_PREFIX 14u	 /* bytes before a received frame, as with timestamps */
 #define NIC_PACKETS 512u /* places of the superbuffer */
 #define NIC_PIO_BYTES 4096u
+#define NIC_STAMP_S 1000u /* when frames arrive, by the card's clock */
 
 /* Forget everything and begin anew, with this VI. Frames come by reference out of `superbuffer` (2 KiB
  * each), or, when that is NULL, into the buffers that were posted. */

@@ -17,6 +17,7 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 
 #include <kbypass/hot.h>
 
@@ -29,7 +30,10 @@
 static struct rte_mempool *pool;
 static struct rte_ring *in, *out;
 static struct rte_mbuf *last; /* that was sent; its bytes stay until it is used again */
-static uint64_t sent;
+static uint64_t sent, stamp_flag;
+
+int port_stamp_at;
+uint32_t port_stamp_shift;
 
 static int eal_start(void)
 {
@@ -55,6 +59,10 @@ int port_open(void)
 	memset(&conf, 0, sizeof(conf));
 	if (eal_start() < 0)
 		goto failed;
+	step = "rte_mbuf_dyn_rx_timestamp_register";
+	if (rte_mbuf_dyn_rx_timestamp_register(&port_stamp_at, &stamp_flag))
+		goto failed;
+	port_stamp_shift = (uint32_t)__builtin_ctzll(stamp_flag);
 	step = "memory of 64 MiB";
 	pool = rte_pktmbuf_pool_create("pool", BUFFERS, CACHE, 0, RTE_PKTMBUF_HEADROOM + CHUNK, 0);
 	in = rte_ring_create("in", PORT_RING, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -88,8 +96,11 @@ void port_receives(unsigned n)
 
 	if (rte_pktmbuf_alloc_bulk(pool, m, n))
 		abort();
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		m[i]->data_len = m[i]->pkt_len = FRAME_BYTES;
+		m[i]->ol_flags = stamp_flag;
+		*RTE_MBUF_DYNFIELD(m[i], port_stamp_at, uint64_t *) = PORT_STAMP_NS;
+	}
 	if (rte_ring_enqueue_bulk(in, (void **)m, n, NULL) != n)
 		abort();
 }

@@ -18,7 +18,12 @@ int port_open(void);
 /* The buffers of both directions. */
 struct rte_mempool *port_pool(void);
 
-/* n frames come in, each FRAME_BYTES long. At most PORT_BURST. */
+/* Where a frame's stamp and its flag are, as a driver that stamps registers them. */
+extern int port_stamp_at;
+extern uint32_t port_stamp_shift;
+#define PORT_STAMP_NS 1000000000000ull
+
+/* n frames come in, each FRAME_BYTES long, and stamped. At most PORT_BURST. */
 void port_receives(unsigned n);
 
 /* The n frames that were sent are taken off the port, and their buffers go back. At most PORT_BURST. */

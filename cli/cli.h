@@ -19,6 +19,7 @@ enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
 /* The commands. argv[0] is the command's own name. */
 int cmd_bench(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
+int cmd_clock(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_rts25(int argc, char **argv);
 

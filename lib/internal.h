@@ -92,8 +92,9 @@ struct kbp_backend {
 	/* True when frames are waiting already: kbp_wait must not sleep. Called right before
 	 * poll(2). */
 	bool (*queue_pending)(struct kbp_queue *q);
-	/* The queue's stamps are of a clock whose account is watched now, or no longer. May be NULL. */
-	void (*queue_watch)(struct kbp_queue *q, bool watched);
+	/* kbp_queue.sync_shift has changed; `watched`: the queue watches a clock. For backends that have a copy
+	 * of their own; any thread, but whether it is watched changes on the queue's own. May be NULL. */
+	void (*queue_sync)(struct kbp_queue *q, uint64_t shift, bool watched);
 	/* Appends counters; see kbp_count_add. */
 	void (*queue_counters)(const struct kbp_queue *q, struct kbp_counter_list *l);
 
@@ -236,6 +237,12 @@ struct kbp_stamp_proof {
  * by no more than the time that passed. Cheap enough for the first frames of a queue, not for all. */
 KBP_PRIVATE enum kbp_proof kbp_stamp_prove(struct kbp_stamp_proof *p, enum kbp_epoch epoch,
 					   uint64_t ns);
+/* BOUND until it is PROVEN. Any thread. */
+static inline enum kbp_proof kbp_stamp_proof(const struct kbp_stamp_proof *p)
+{
+	return __atomic_load_n(&p->proof, __ATOMIC_RELAXED) == KBP_PROVEN ? KBP_PROVEN : KBP_BOUND;
+}
+
 /* Fills what the clock that the queue watches says of now. */
 void kbp_queue_clock_info(const struct kbp_queue *q, struct kbp_queue_info *info);
 /* The queue closes: it watches nothing any more. */

@@ -69,7 +69,7 @@ static void head_fill(struct kbp_port *p, struct kbp_queue_cold *c)
 	q->priv = c;
 	q->hold_max = c->opts.hold_max;
 	q->flags = c->opts.flags;
-	q->sync_from = KBP_SYNC_NEVER;
+	q->sync_shift = KBP_SYNC_NEVER;
 	if (!q->chain_max)
 		q->chain_max = 1;
 }

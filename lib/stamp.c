@@ -45,7 +45,7 @@ struct kbp_clock {
 	struct part part[PARTS];
 	unsigned n_parts;
 	uint64_t run_ns;		 /* in sync without a doubt since then */
-	uint64_t from;			 /* what is published */
+	uint64_t shift;			 /* what is published */
 	struct kbp_queue_cold *watchers; /* under watch_lock */
 };
 
@@ -147,7 +147,7 @@ int kbp_clock_open(const struct kbp_clock_opts *opts, struct kbp_clock **clock, 
 		return kbp_fail(err, -ENOMEM, "open the account of a clock", "out of memory");
 	}
 	c->opts = o;
-	c->from = KBP_SYNC_NEVER;
+	c->shift = KBP_SYNC_NEVER;
 	pthread_mutex_init(&c->lock, NULL);
 	*clock = c;
 	return 0;
@@ -214,14 +214,13 @@ static void part_begin(struct kbp_clock *c, const struct kbp_clock_look *l)
 static void run_follow(struct kbp_clock *c, const struct look *k, bool new_part)
 {
 	const struct look *before = new_part ? NULL : at(c, c->n - 1);
-	uint64_t meet;
 
 	if (k->l.sync != KBP_SYNC_IN)
 		return;
 	if (before && before->l.sync == KBP_SYNC_IN) {
-		/* the worst moment between them is the one before this look's own evidence begins */
-		meet = k->l.verified_ns > before->l.at_ns ? k->l.verified_ns : before->l.at_ns;
-		if (offset_at(c, before, meet) <= c->opts.limit_ns)
+		/* from either side, the worst moment is where both tell the same */
+		if (k->l.verified_ns <= before->l.at_ns ||
+		    (offset_at(c, before, k->l.verified_ns) + k->l.offset_ns) / 2 <= c->opts.limit_ns)
 			return;
 	}
 	c->run_ns = k->l.at_ns;
@@ -243,12 +242,14 @@ static uint64_t window(const struct kbp_clock *c, const struct look *k)
 		from = end - KBP_SYNC_SPAN_NS;
 	if (from < c->run_ns)
 		from = c->run_ns;
-	return from + KBP_SYNC_SPAN_NS > end ? KBP_SYNC_NEVER : from;
+	return from + KBP_SYNC_SPAN_NS > end ? KBP_SYNC_NEVER : -from;
 }
 
-static void tell(struct kbp_queue *q, uint64_t from)
+static void tell(struct kbp_queue *q, uint64_t shift, bool watched)
 {
-	__atomic_store_n(&q->sync_from, from, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->sync_shift, shift, __ATOMIC_RELAXED);
+	if (q->port->b->queue_sync)
+		q->port->b->queue_sync(q, shift, watched);
 }
 
 int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
@@ -291,10 +292,10 @@ int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 	run_follow(c, &k, new_part);
 	c->part[c->n_parts - 1].last = c->n;
 	*at(c, c->n++) = k;
-	c->from = window(c, &k);
+	c->shift = window(c, &k);
 	pthread_mutex_unlock(&c->lock);
 	for (struct kbp_queue_cold *w = c->watchers; w; w = w->next_watcher)
-		tell(w->q, c->from);
+		tell(w->q, c->shift, true);
 	pthread_mutex_unlock(&watch_lock);
 	return 0;
 }
@@ -437,8 +438,8 @@ void kbp_clock_judge(const struct kbp_clock *clock, uint64_t ns, struct kbp_clai
 
 /* ---------------------------------------------------------------- queues that watch */
 
-/* Under watch_lock. */
-static void unwatch(struct kbp_queue *q)
+/* Under watch_lock. by_queue: the queue itself wants to watch nothing any more. */
+static void unwatch(struct kbp_queue *q, bool by_queue)
 {
 	struct kbp_queue_cold *cold = kbp_cold(q), **w;
 
@@ -448,15 +449,14 @@ static void unwatch(struct kbp_queue *q)
 		;
 	*w = cold->next_watcher;
 	cold->clock = NULL;
-	tell(q, KBP_SYNC_NEVER);
-	if (q->port->b->queue_watch)
-		q->port->b->queue_watch(q, false);
+	/* a clock that is gone is no clock to trust the device's word without */
+	tell(q, KBP_SYNC_NEVER, !by_queue);
 }
 
 void kbp_queue_unwatch(struct kbp_queue *q)
 {
 	pthread_mutex_lock(&watch_lock);
-	unwatch(q);
+	unwatch(q, true);
 	pthread_mutex_unlock(&watch_lock);
 }
 
@@ -466,7 +466,7 @@ void kbp_clock_close(struct kbp_clock *c)
 		return;
 	pthread_mutex_lock(&watch_lock);
 	while (c->watchers)
-		unwatch(c->watchers->q);
+		unwatch(c->watchers->q, false);
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_destroy(&c->lock);
 	free(c->looks);
@@ -499,16 +499,14 @@ int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_err
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&watch_lock);
-	unwatch(q);
+	unwatch(q, true);
 	if (clock) {
 		cold->clock = clock;
 		cold->next_watcher = clock->watchers;
 		clock->watchers = cold;
-		if (q->port->b->queue_watch)
-			q->port->b->queue_watch(q, true);
-		/* what was published before it was watched may be old: the next look tells */
-		tell(q, KBP_SYNC_NEVER);
 	}
+	/* what the clock published last may be old: its next look tells */
+	tell(q, KBP_SYNC_NEVER, clock != NULL);
 	pthread_mutex_unlock(&watch_lock);
 	return 0;
 }

@@ -73,10 +73,21 @@ typedef uint32_t (*kbp_filler)(struct kbp_tx tx, struct kbp_frame f, void *arg);
  * Fence:    relaxed: the word stands for itself. */
 KBP_INLINE uint16_t kbp_stamp_flags(const struct kbp_queue *q, uint64_t ns)
 {
-	uint64_t from = __atomic_load_n(&q->sync_from, __ATOMIC_RELAXED);
+	uint64_t shift = __atomic_load_n(&q->sync_shift, __ATOMIC_RELAXED);
 
 	return (uint16_t)(KBP_FRAME_TS |
-			  (ns - from < KBP_SYNC_SPAN_NS ? KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT : 0));
+			  (ns + shift < KBP_SYNC_SPAN_NS ? KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT : 0));
+}
+
+/* kbp_stamp_in_sync - was the clock known to be in sync when it wrote this stamp?
+ *
+ * Returns:  true; false: it was not, or nobody knows, or there is no stamp.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_INLINE bool kbp_stamp_in_sync(struct kbp_stamp s)
+{
+	return s.flags >> (KBP_FRAME_SYNC_SHIFT + 1) & 1; /* the bit that KBP_SYNC_IN alone has */
 }
 
 static inline unsigned kbp_generic_tx_each(struct kbp_tx tx, unsigned max, kbp_filler fn, void *arg);

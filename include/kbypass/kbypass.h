@@ -385,7 +385,8 @@ struct kbp_queue {
 	struct kbp_port *port;
 	void *priv;	 /* the cold half */
 	uint64_t layout; /* of the vendor's structures behind this queue; 0: there are none */
-	uint64_t sync_from; /* stamps of KBP_SYNC_SPAN_NS from here on are in sync; KBP_SYNC_NEVER: none */
+	uint64_t sync_shift; /* added to a stamp's ns: its place in the window of KBP_SYNC_SPAN_NS that is in
+			      * sync; KBP_SYNC_NEVER: beyond it */
 };
 
 /* The window of time in which stamps are known to be in sync. Its length is fixed, so that one word tells it;

@@ -170,7 +170,7 @@ KBP_API void kbp_clock_judge(const struct kbp_clock *clock, uint64_t ns, struct 
  * Errors:   -EINVAL the queue has no stamps, or of another epoch or PHC than the clock's.
  * Owns:     the caller keeps the clock; either may be closed first.
  * Blocks:   briefly.
- * Threads:  any, while the queue is open. */
+ * Threads:  the queue's thread. */
 KBP_API int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_error *err);
 
 /* kbp_stamp_claim - all there is to say of a stamp of this queue, as far as it is known now.

@@ -172,15 +172,6 @@ static struct kbp_frame part(struct rte_mbuf **head, const struct kbp_stamp *s)
 	return frame;
 }
 
-static struct kbp_stamp stamp_of(struct kbp_dpdk_full *f, const struct rte_mbuf *m)
-{
-	struct kbp_stamp none = { 0, 0, 0 };
-
-	if (!f->x.stamp_flag_shift || !(m->ol_flags >> f->x.stamp_flag_shift & 1))
-		return none;
-	return kbp_dpdk_stamp(&f->x, m);
-}
-
 static unsigned stash_each(struct kbp_rx rx, unsigned n, unsigned max, kbp_handler fn, void *arg)
 {
 	struct kbp_dpdk_full *f = kbp_dpdk_full(rx.q);
@@ -190,7 +181,7 @@ static unsigned stash_each(struct kbp_rx rx, unsigned n, unsigned max, kbp_handl
 		kbp_dpdk_look(f);
 	while (!(verdict & KBP_STOP) && stash_front(f, n, max)) {
 		struct rte_mbuf *m = stash_first(f);
-		struct kbp_stamp s = stamp_of(f, m);
+		struct kbp_stamp s = kbp_dpdk_stamp(&f->x, m);
 
 		f->stash.out++;
 		while (m) {
@@ -219,7 +210,7 @@ static __attribute__((noinline)) unsigned peek_stash(struct kbp_dpdk_full *f, st
 		kbp_dpdk_look(f);
 	while (stash_front(f, n, max)) {
 		struct rte_mbuf *m = stash_first(f);
-		struct kbp_stamp s = stamp_of(f, m);
+		struct kbp_stamp s = kbp_dpdk_stamp(&f->x, m);
 
 		f->stash.out++;
 		while (m) {
@@ -247,7 +238,7 @@ static __attribute__((noinline)) void peek_stamps(struct kbp_dpdk_full *f, struc
 						  unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct kbp_stamp s = stamp_of(f, kbp_dpdk_mbuf(frame[i].token));
+		struct kbp_stamp s = kbp_dpdk_stamp(&f->x, kbp_dpdk_mbuf(frame[i].token));
 
 		frame[i].ts_ns = s.ns;
 		frame[i].ts_frac = s.frac;

@@ -130,7 +130,7 @@ struct kbp_dpdk_full {
 	struct kbp_dpdk_flight flight;
 	struct kbp_dpdk_count count;
 	struct kbp_dpdk_heard *heard; /* NULL: no reports of our own */
-	bool had_stamp;
+	struct kbp_stamp_proof proof;
 	bool registered; /* the opening thread was made known to DPDK for this queue */
 	pthread_t thread;
 	char note[160];

@@ -97,19 +97,27 @@ struct kbp_stamp kbp_dpdk_stamp(struct kbp_dpdk_queue *x, const struct rte_mbuf 
 {
 	struct kbp_dpdk_full *f = kbp_dpdk_full(&x->q);
 	const struct kbp_dpdk_clock *c = &f->p->clock;
-	uint64_t ticks = *RTE_MBUF_DYNFIELD(m, (size_t)c->offset, const rte_mbuf_timestamp_t *);
-	unsigned __int128 ns = (unsigned __int128)ticks * c->mult;
 	struct kbp_stamp s = { 0, 0, 0 };
+	unsigned __int128 ns;
+	uint64_t ticks;
 
+	if (!x->stamp_flag_shift || !(m->ol_flags >> x->stamp_flag_shift & 1))
+		return s;
+	ticks = *RTE_MBUF_DYNFIELD(m, (size_t)c->offset, const rte_mbuf_timestamp_t *);
+	ns = (unsigned __int128)ticks * c->mult;
 	if (!ticks) {
 		f->count.no_stamp++;
 		s.flags = KBP_NO_TS_MISSING << KBP_FRAME_NO_TS_SHIFT;
 		return s;
 	}
-	f->had_stamp = true;
 	s.ns = (uint64_t)(ns >> 32);
 	s.frac = c->ns_per_tick == 1.0 ? 0 : (uint16_t)(ns >> 16);
-	s.flags = KBP_FRAME_TS | KBP_SYNC_UNKNOWN << KBP_FRAME_SYNC_SHIFT;
+	s.flags = kbp_stamp_flags(&x->q, s.ns);
+	if (!x->plain_mask && kbp_stamp_prove(&f->proof, c->epoch, s.ns) == KBP_PROVEN &&
+	    c->mult == 1ull << 32) { /* from now on the accessor reads them by itself */
+		x->plain_at = (uint32_t)c->offset;
+		x->plain_mask = 1ull << x->stamp_flag_shift;
+	}
 	return s;
 }
 
@@ -159,7 +167,7 @@ void kbp_dpdk_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 	info->payload_max = mtu > 28u ? mtu - 28u : 0;
 	info->ts_source = rx ? e->clock.source : KBP_TS_NONE;
 	info->ts_epoch = rx ? e->clock.epoch : KBP_EPOCH_NONE;
-	info->ts_proof = !rx ? KBP_PROOF_NONE : f->had_stamp ? KBP_PROVEN : KBP_BOUND;
+	info->ts_proof = rx ? kbp_stamp_proof(&f->proof) : KBP_PROOF_NONE;
 	info->ts_resolution_ps = rx ? e->clock.resolution_ps : 0;
 	info->ts_source_tx = KBP_TS_NONE;
 	info->busy_poll = KBP_NO;

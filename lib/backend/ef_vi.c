@@ -328,6 +328,7 @@ static const struct kbp_efvi_calls calls = {
 	.keep = kbp_efvi_keep,
 	.give = kbp_efvi_give,
 	.no_stamp = kbp_efvi_no_stamp,
+	.not_in = kbp_efvi_not_in,
 	.stamp = kbp_efvi_stamp_old,
 	.tx_find = tx_find,
 	.tx_again = tx_again,
@@ -547,6 +548,27 @@ static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned 
 
 /* ---------------------------------------------------------------- begin */
 
+#ifdef ef_vi_receive_get_precise_timestamp
+static int no_stamp_at_all(ef_vi *vi, const void *pkt, ef_precisetime *ts)
+{
+	(void)vi;
+	(void)pkt;
+	(void)ts;
+	return -ENODATA;
+}
+
+static void get_stamp_choose(struct kbp_efvi_queue *x)
+{
+	x->get_stamp = x->q.flags & KBP_QUEUE_RX_STAMPS ? x->vi.ops.receive_get_timestamp :
+							  no_stamp_at_all;
+}
+#else /* Onload before 9.0: kbp_efvi_stamp_old asks */
+static void get_stamp_choose(struct kbp_efvi_queue *x)
+{
+	(void)x;
+}
+#endif
+
 void kbp_efvi_start(struct kbp_efvi_full *f)
 {
 	struct kbp_efvi_queue *x = &f->x;
@@ -562,12 +584,14 @@ void kbp_efvi_start(struct kbp_efvi_full *f)
 	q->kind = KBP_HOT_EF_VI_KIND;
 	q->layout = KBP_EFVI_LAYOUT;
 	x->call = &calls;
+	get_stamp_choose(x);
 	x->pkt_get = efct_vi_rxpkt_get;
 	x->pkt_release = efct_vi_rxpkt_release;
 	x->prefix = x->refs ? 0 : (uint32_t)ef_vi_receive_prefix_len(&x->vi);
 	x->rx_data = x->mem + x->prefix;
 	x->dma = f->dma;
-	x->dead = x->had_stamp = 0;
+	x->dead = 0;
+	f->had_stamp = false;
 	x->in_burst = x->unpushed = x->n_free = 0;
 	f->stash.in = f->stash.whole = f->stash.out = FIRST_INDEX;
 	f->stash.chain_bytes = f->stash.multi_left = 0;

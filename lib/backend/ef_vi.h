@@ -98,6 +98,9 @@ struct kbp_efvi_full {
 	uint64_t lost_base; /* the device's count of frames without a buffer, when the queue was opened */
 	bool own_stats;			      /* the device counts for each VI */
 	uint64_t stat_before[KBP_EFVI_STATS]; /* of VIs before a reopen */
+	bool had_stamp;			      /* the device's clock was heard of */
+	bool told;			      /* the adapter says whether its clock is in sync */
+	struct kbp_stamp_proof proof, tx_proof;
 	char note[160];
 	struct kbp_efvi_queue x; /* its size is the version's */
 };
@@ -183,6 +186,7 @@ unsigned kbp_efvi_stash_each(struct kbp_rx rx, unsigned n, unsigned max, kbp_han
 bool kbp_efvi_keep(struct kbp_efvi_queue *x, uint64_t token);
 void kbp_efvi_give(struct kbp_efvi_queue *x, uint64_t token);
 uint16_t kbp_efvi_no_stamp(struct kbp_efvi_queue *x, int rc);
+uint16_t kbp_efvi_not_in(struct kbp_efvi_queue *x, uint64_t ns, unsigned flags);
 struct kbp_stamp kbp_efvi_stamp_old(struct kbp_efvi_queue *x, const void *pkt, uint64_t token);
 
 /* ---- ef_vi.c */
@@ -199,6 +203,8 @@ int kbp_efvi_send(struct kbp_efvi_full *f, ef_request_id id, const uint8_t *fram
 uint32_t kbp_efvi_tx_space(const struct kbp_efvi_full *f);
 
 /* ---- ef_vi_facts.c */
+/* kbp_queue.sync_shift of the queue has changed. */
+void kbp_efvi_queue_sync(struct kbp_queue *q, uint64_t shift, bool watched);
 /* Counts of frames without a buffer begin here, at the opening of a queue; and go on over a reopen. */
 void kbp_efvi_stats_begin(struct kbp_efvi_full *f);
 void kbp_efvi_stats_keep(struct kbp_efvi_full *f);

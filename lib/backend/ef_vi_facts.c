@@ -89,6 +89,21 @@ void kbp_efvi_stats_keep(struct kbp_efvi_full *f)
 
 /* ---------------------------------------------------------------- modes and stamps */
 
+/* The window is asked for only where the vendor's flags are both set, which 3 is; see kbp_efvi_stamp_flags. */
+void kbp_efvi_queue_sync(struct kbp_queue *q, uint64_t shift, bool watched)
+{
+	struct kbp_efvi_full *f = kbp_efvi_full_q(q);
+	struct kbp_efvi_queue *x = &f->x;
+	uint64_t in = !f->told ? KBP_SYNC_NEVER : watched ? shift : 0, span;
+
+	for (unsigned flags = 0; flags < 3; flags++)
+		__atomic_store_n(&x->sync_shift[flags], KBP_SYNC_NEVER, __ATOMIC_RELAXED);
+	__atomic_store_n(&x->sync_shift[3], in, __ATOMIC_RELAXED);
+	span = watched ? KBP_SYNC_SPAN_NS : KBP_SYNC_NEVER;
+	if (x->sync_span != span) /* on the queue's own thread only, which reads it */
+		x->sync_span = span;
+}
+
 void kbp_efvi_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 {
 	const struct kbp_efvi_full *f = kbp_efvi_full_q(q);
@@ -107,8 +122,10 @@ void kbp_efvi_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 	info->payload_max = mtu > 28u && mtu - 28u < room ? mtu - 28u : room;
 	info->ts_source = rx ? source : KBP_TS_NONE;
 	info->ts_source_tx = tx ? source : KBP_TS_NONE;
-	info->ts_proof = !rx ? KBP_PROOF_NONE : f->x.had_stamp ? KBP_PROVEN : KBP_BOUND;
+	info->ts_proof = rx ? kbp_stamp_proof(&f->proof) : KBP_PROOF_NONE;
 	info->ts_epoch = rx ? KBP_EPOCH_UTC : KBP_EPOCH_NONE;
+	info->ts_proof_tx = tx ? kbp_stamp_proof(&f->tx_proof) : KBP_PROOF_NONE;
+	info->ts_epoch_tx = tx ? KBP_EPOCH_UTC : KBP_EPOCH_NONE;
 	info->ts_resolution_ps = rx || tx ? kbp_efvi_resolution_ps(&f->x.vi) : 0;
 	info->tx_mode = q->flags & KBP_QUEUE_TX ? f->x.tx_how : KBP_TX_MODE_NONE;
 	info->accelerated = KBP_NO;

@@ -390,20 +390,6 @@ static int vi_alloc(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_efv
 	return 0;
 }
 
-/* What a stamp of this VI says of the clock, by the vendor's flags. Where the adapter does not report the
- * state of its clock, the library writes "set and in sync" into every stamp: that is not knowing. */
-static void sync_table(struct kbp_efvi_queue *x)
-{
-	bool told = x->vi.vi_out_flags & EF_VI_OUT_CLOCK_SYNC_STATUS;
-
-	for (unsigned flags = 0; flags < 4; flags++) {
-		bool in = flags & EF_VI_SYNC_FLAG_CLOCK_IN_SYNC && flags & EF_VI_SYNC_FLAG_CLOCK_SET;
-		unsigned sync = !told ? KBP_SYNC_UNKNOWN : in ? KBP_SYNC_IN : KBP_SYNC_NOT;
-
-		x->sync_of[flags] = (uint16_t)(KBP_FRAME_TS | sync << KBP_FRAME_SYNC_SHIFT);
-	}
-}
-
 static void tx_how_choose(struct kbp_port *p, struct kbp_efvi_full *f)
 {
 	struct kbp_efvi_port *e = p->priv;
@@ -579,7 +565,8 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 		f->x.q.chain_max = chain_max(p, f);
 	else if (c->opts.flags & KBP_QUEUE_MULTI_BUFFER)
 		note(f, "frames come in one piece on this datapath: those above 2 KiB do not come");
-	sync_table(&f->x);
+	f->told = f->x.vi.vi_out_flags & EF_VI_OUT_CLOCK_SYNC_STATUS;
+	kbp_efvi_queue_sync(&f->x.q, KBP_SYNC_NEVER, false);
 	kbp_efvi_stats_begin(f);
 	kbp_efvi_bases(f, p);
 	kbp_efvi_start(f);
@@ -638,7 +625,7 @@ static int queue_reopen(struct kbp_queue *q, struct kbp_error *err)
 	if (c->opts.flags & KBP_QUEUE_TX)
 		tx_how_choose(q->port, f);
 	kbp_efvi_stats_begin(f);
-	sync_table(&f->x);
+	f->told = f->x.vi.vi_out_flags & EF_VI_OUT_CLOCK_SYNC_STATUS;
 	f->tx_gone += kbp_efvi_in_flight(f);
 	c->reserved = 0;
 	kbp_efvi_start(f);
@@ -689,6 +676,7 @@ const struct kbp_backend KBP_EFVI_BACKEND = {
 	.queue_info = kbp_efvi_queue_info,
 	.queue_fd = queue_fd,
 	.queue_pending = queue_pending,
+	.queue_sync = kbp_efvi_queue_sync,
 	.queue_counters = kbp_efvi_queue_counters,
 	.flow_add = kbp_efvi_flow_add,
 	.flow_del = kbp_efvi_flow_del,

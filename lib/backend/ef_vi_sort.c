@@ -132,6 +132,10 @@ static void stash_frame(struct kbp_efvi_full *f, struct kbp_frame frame, bool so
 		frame.ts_ns = t.ns;
 		frame.ts_frac = t.frac;
 		frame.flags |= t.flags;
+		if (t.flags & KBP_FRAME_TS) {
+			f->had_stamp = true;
+			kbp_stamp_prove(&f->proof, KBP_EPOCH_UTC, t.ns);
+		}
 	} else if (!sop && s->in != s->whole) { /* a packet has one stamp, every part says it */
 		const struct kbp_frame *before = kbp_efvi_stash_at(s, s->in - 1);
 
@@ -323,7 +327,9 @@ static void sort_tx_stamped(struct kbp_efvi_full *f, const ef_event *e)
 	if (c.ts_ns < 1000000000u)
 		c.ts_ns = c.ts_frac = 0;
 	else
-		c.flags = f->x.sync_of[EF_EVENT_TX_WITH_TIMESTAMP_SYNC_FLAGS(*e) & 3u];
+		c.flags = kbp_efvi_stamp_flags(&f->x, c.ts_ns,
+					       EF_EVENT_TX_WITH_TIMESTAMP_SYNC_FLAGS(*e));
+	kbp_stamp_prove(&f->tx_proof, KBP_EPOCH_UTC, c.ts_ns);
 	sent(f, (ef_request_id)EF_EVENT_TX_WITH_TIMESTAMP_RQ_ID(*e), &c);
 }
 
@@ -461,6 +467,46 @@ unsigned kbp_efvi_collect(struct kbp_efvi_full *f)
 	return (unsigned)n;
 }
 
+/* The vendor's stamp of a whole frame, as it is; nothing is counted. */
+static bool vendor_stamp(struct kbp_efvi_queue *x, const ef_event *e, uint64_t *ns)
+{
+	uint64_t token = x->refs ? e->rx_ref.pkt_id : EF_EVENT_RX_RQ_ID(*e);
+	const void *pkt = x->refs ? x->pkt_get(&x->vi, (uint32_t)token) :
+				    x->rx_data + token * KBP_EFVI_BUFFER - x->prefix;
+#ifdef ef_vi_receive_get_precise_timestamp
+	ef_precisetime ts;
+
+	if (ef_vi_receive_get_precise_timestamp(&x->vi, pkt, &ts))
+		return false;
+#else /* Onload before 9.0 */
+	ef_timespec ts;
+	unsigned flags;
+
+	if (x->refs ? efct_vi_rxpkt_get_timestamp(&x->vi, (uint32_t)token, &ts, &flags) :
+		      ef_vi_receive_get_timestamp_with_sync_flags(&x->vi, pkt, &ts, &flags))
+		return false;
+#endif
+	*ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return true;
+}
+
+/* Of frames that were just received, until it is proven that there are any. */
+static void prove(struct kbp_efvi_full *f, const ef_event *e, unsigned n)
+{
+	struct kbp_efvi_queue *x = &f->x;
+	uint64_t ns;
+
+	for (const ef_event *end = e + n; e != end; e++) {
+		bool frame = x->refs ? EF_EVENT_TYPE(*e) == EF_EVENT_TYPE_RX_REF :
+				       kbp_efvi_is_frame(e);
+
+		if (!frame || !vendor_stamp(x, e, &ns))
+			continue;
+		f->had_stamp = true;
+		kbp_stamp_prove(&f->proof, KBP_EPOCH_UTC, ns);
+	}
+}
+
 /* In the place of ef_eventq_poll when there is something to look at first. */
 static int poll_carefully(ef_vi *vi, ef_event *evs, int n)
 {
@@ -486,10 +532,13 @@ static int poll_carefully(ef_vi *vi, ef_event *evs, int n)
 		evs[0].generic.type = KBP_EFVI_EV_STASH;
 		return f->stash.out != f->stash.whole;
 	}
-	if (f->x.refs ||
-	    f->target >= 2 * KBP_EFVI_MISSING_MANY) /* smaller rings are filled before each poll */
+	n = ef_eventq_poll(vi, evs, n);
+	if (q->flags & KBP_QUEUE_RX_STAMPS && f->proof.proof != KBP_PROVEN)
+		prove(f, evs, (unsigned)n);
+	else if (f->x.refs ||
+		 f->target >= 2 * KBP_EFVI_MISSING_MANY) /* smaller rings are filled before each poll */
 		f->x.poll = vi->ops.eventq_poll;
-	return ef_eventq_poll(vi, evs, n);
+	return n;
 }
 
 void kbp_efvi_look_first(struct kbp_efvi_full *f)
@@ -584,11 +633,29 @@ uint16_t kbp_efvi_no_stamp(struct kbp_efvi_queue *x, int rc)
 	struct kbp_efvi_full *f = kbp_efvi_full(x);
 	unsigned why = KBP_NO_TS_MISSING;
 
+	if (!(x->q.flags & KBP_QUEUE_RX_STAMPS))
+		return 0;
 	/* -ENOMSG: firmware that never said its time; -EL2NSYNC: not yet, or not any more */
 	if (rc == -EL2NSYNC || rc == -ENOMSG)
-		why = x->had_stamp ? KBP_NO_TS_STALE : KBP_NO_TS_EARLY;
+		why = f->had_stamp ? KBP_NO_TS_STALE : KBP_NO_TS_EARLY;
 	f->count.no_stamp[why]++;
 	return (uint16_t)(why << KBP_FRAME_NO_TS_SHIFT);
+}
+
+/* The fast path says "in sync" and nothing else. Where the adapter does not report the state of its clock, the
+ * library writes "set and in sync" into every stamp: that is not knowing, and the clock's account decides. */
+uint16_t kbp_efvi_not_in(struct kbp_efvi_queue *x, uint64_t ns, unsigned flags)
+{
+	bool in = flags & EF_VI_SYNC_FLAG_CLOCK_IN_SYNC && flags & EF_VI_SYNC_FLAG_CLOCK_SET;
+	unsigned device = !kbp_efvi_full(x)->told ? KBP_SYNC_UNKNOWN :
+			  in			  ? KBP_SYNC_IN :
+						    KBP_SYNC_NOT;
+	unsigned sync = device == KBP_SYNC_NOT ? KBP_SYNC_NOT : KBP_SYNC_UNKNOWN;
+
+	if (device == KBP_SYNC_UNKNOWN)
+		return kbp_stamp_flags(&x->q, ns);
+	return (uint16_t)(KBP_FRAME_TS | sync << KBP_FRAME_SYNC_SHIFT |
+			  device << KBP_FRAME_DEVICE_SHIFT);
 }
 
 struct kbp_stamp kbp_efvi_stamp_old(struct kbp_efvi_queue *x, const void *pkt, uint64_t token)
@@ -599,16 +666,16 @@ struct kbp_stamp kbp_efvi_stamp_old(struct kbp_efvi_queue *x, const void *pkt, u
 	struct kbp_stamp s = { 0, 0, 0 };
 	unsigned flags = 0;
 	ef_timespec ts;
-	int rc = x->refs ? efct_vi_rxpkt_get_timestamp(&x->vi, (uint32_t)token, &ts, &flags) :
+	int rc = !(x->q.flags & KBP_QUEUE_RX_STAMPS) ? -ENODATA :
+		 x->refs ? efct_vi_rxpkt_get_timestamp(&x->vi, (uint32_t)token, &ts, &flags) :
 			   ef_vi_receive_get_timestamp_with_sync_flags(&x->vi, pkt, &ts, &flags);
 
 	if (rc) {
 		s.flags = kbp_efvi_no_stamp(x, rc);
 		return s;
 	}
-	x->had_stamp = 1;
 	s.ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	s.flags = x->sync_of[flags & 3u];
+	s.flags = kbp_efvi_stamp_flags(x, s.ns, flags);
 	return s;
 #endif
 }

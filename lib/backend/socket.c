@@ -164,6 +164,21 @@ static int rx_receive(struct sock_queue *sq, unsigned max)
 	return n;
 }
 
+/* Of the frames just received: until it is proven that there are stamps. */
+static __attribute__((noinline)) void rx_prove(struct sock_queue *sq, unsigned n)
+{
+	const struct kbp_rx rx = { &sq->s.q, KBP_SOCKET };
+
+	for (unsigned i = 0; i < n; i++) {
+		struct kbp_frame f = { .token = (uintptr_t)kbp_sock_payload(&sq->s.rx->msg[i]) };
+		struct kbp_stamp s = kbp_sock_frame_ts(rx, &f);
+
+		if (s.flags & KBP_FRAME_TS)
+			kbp_stamp_prove(&sq->proof,
+					sq->s.ts_which == 2 ? KBP_EPOCH_PHC : KBP_EPOCH_UTC, s.ns);
+	}
+}
+
 int kbp_sock_rx_next(struct kbp_sock_queue *s, unsigned max)
 {
 	struct sock_queue *sq = sock_queue(&s->q);
@@ -192,6 +207,8 @@ int kbp_sock_rx_next(struct kbp_sock_queue *s, unsigned max)
 		return 0;
 	s->first = sq->s.rx->msg;
 	sq->next = sq->end = sq->s.rx->msg + n;
+	if (s->q.flags & KBP_QUEUE_RX_STAMPS && sq->proof.proof != KBP_PROVEN)
+		rx_prove(sq, (unsigned)n);
 	return n;
 }
 
@@ -411,6 +428,7 @@ static void tx_stamped(struct sock_queue *sq, struct sock_tx *tx, uint32_t id,
 		if (c->tx != tx || c->id != id)
 			continue;
 		c->ts_ns = (uint64_t)ts->tv_sec * NS_PER_S + (uint64_t)ts->tv_nsec;
+		kbp_stamp_prove(&sq->tx_proof, KBP_EPOCH_UTC, c->ts_ns);
 		c->tx = NULL;
 		tx->awaiting--;
 		return;
@@ -492,7 +510,7 @@ unsigned sock_tx_reap(struct kbp_queue *q, struct kbp_completion *out, unsigned 
 		out[n++] = (struct kbp_completion){
 			.token = c->token,
 			.ts_ns = c->ts_ns,
-			.flags = c->ts_ns ? KBP_FRAME_TS : 0,
+			.flags = c->ts_ns ? kbp_stamp_flags(q, c->ts_ns) : 0,
 			.error = c->error,
 		};
 		sq->tx_free[sq->n_tx_free++] = (void *)(uintptr_t)c->token;

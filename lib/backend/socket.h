@@ -76,6 +76,7 @@ struct sock_queue {
 	struct sock_tx *txs;
 	struct sock_completion *done; /* a ring; indices run free */
 	uint32_t done_head, done_tail, done_mask;
+	struct kbp_stamp_proof proof, tx_proof;
 	char note[160];
 };
 

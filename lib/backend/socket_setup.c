@@ -367,10 +367,14 @@ static void queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 
 		info->ts_source = nic ? KBP_TS_NIC : KBP_TS_KERNEL;
 		info->ts_epoch = nic ? KBP_EPOCH_PHC : KBP_EPOCH_UTC;
-		info->ts_proof = sq->s.ts_which == KBP_SOCK_TS_UNDECIDED ? KBP_BOUND : KBP_PROVEN;
+		info->ts_proof = kbp_stamp_proof(&sq->proof);
+		info->ts_resolution_ps = 1000; /* a struct timespec; of a NIC's own clock, no finer */
 	}
-	if (q->flags & KBP_QUEUE_TX_STAMPS)
+	if (q->flags & KBP_QUEUE_TX_STAMPS) {
 		info->ts_source_tx = KBP_TS_KERNEL;
+		info->ts_epoch_tx = KBP_EPOCH_UTC;
+		info->ts_proof_tx = kbp_stamp_proof(&sq->tx_proof);
+	}
 }
 
 static int queue_fd(const struct kbp_queue *q)

@@ -97,6 +97,39 @@ static void the_inline_form_resolves_a_stamp_when_it_is_asked_for(void **state)
 	assert_false(s.flags & KBP_FRAME_TS);
 }
 
+/* A clock in nanoseconds, once proven, is read without a call; what the account says of it comes along. */
+static void the_accessor_reads_plain_nanoseconds_by_itself(void **state)
+{
+	struct kbp_dpdk_clock *c = &kbp_dpdk_port(r.port)->clock;
+	struct kbp_clock_opts o = KBP_CLOCK_OPTS_INIT;
+	struct kbp_clock_look look = { .at_ns = 5000000000, .raw_ns = 1, .sync = KBP_SYNC_IN };
+	struct kbp_clock *clock;
+	struct kbp_stamp s;
+
+	(void)state;
+	c->ns_per_tick = 1.0;
+	c->mult = 1ull << 32;
+	o.epoch = KBP_EPOCH_PHC;
+	ok(kbp_clock_open(&o, &clock, &r.err));
+	ok(kbp_queue_watch(r.q, clock, &r.err));
+	ok(kbp_clock_add(clock, &look));
+	for (uint64_t ns = 5000000000; ns < 5000000003; ns++) {
+		inject(ns, true, 1);
+		assert_int_equal(kbp_rx_each(kbp_rx_of(r.q), 8, on_frame, &s), 1);
+		assert_int_equal(s.ns, ns);
+		assert_int_equal((s.flags & KBP_FRAME_SYNC_MASK) >> KBP_FRAME_SYNC_SHIFT,
+				 KBP_SYNC_IN);
+	}
+	assert_int_not_equal(kbp_dpdk(r.q)->plain_mask, 0);
+	inject(4999999999, true, 1); /* before it was looked at */
+	assert_int_equal(kbp_rx_each(kbp_rx_of(r.q), 8, on_frame, &s), 1);
+	assert_int_equal(s.flags, KBP_FRAME_TS);
+	inject(7, false, 1);
+	assert_int_equal(kbp_rx_each(kbp_rx_of(r.q), 8, on_frame, &s), 1);
+	assert_int_equal(s.flags, 0);
+	kbp_clock_close(clock);
+}
+
 static void every_part_of_a_chain_says_the_stamp_of_the_packet(void **state)
 {
 	struct kbp_frame f[4];
@@ -126,7 +159,13 @@ static void a_frame_without_a_stamp_says_so_and_a_zero_is_none(void **state)
 	kbp_rx_release(r.q, f, 2);
 	kbp_queue_info(r.q, &info);
 	assert_int_equal(info.ts_proof, KBP_BOUND); /* nothing has proven it */
-	inject(1, true, 1);
+	inject(2000, true, 1);
+	inject(2000, true, 1);
+	assert_int_equal(kbp_rx_peek(r.q, f, 4), 2);
+	kbp_rx_release(r.q, f, 2);
+	kbp_queue_info(r.q, &info);
+	assert_int_equal(info.ts_proof, KBP_BOUND); /* it stands still */
+	inject(4000, true, 1);
 	assert_int_equal(kbp_rx_peek(r.q, f, 4), 1);
 	kbp_rx_release(r.q, f, 1);
 	kbp_queue_info(r.q, &info);
@@ -157,6 +196,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ticks_become_nanoseconds, open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(the_inline_form_resolves_a_stamp_when_it_is_asked_for,
+						open_queue, close_queue),
+		cmocka_unit_test_setup_teardown(the_accessor_reads_plain_nanoseconds_by_itself,
 						open_queue, close_queue),
 		cmocka_unit_test_setup_teardown(every_part_of_a_chain_says_the_stamp_of_the_packet,
 						open_queue, close_queue),

@@ -24,7 +24,8 @@ int rig_setup(void **state)
 			    "nic=sfn8522,mtu=1500,sync_status=on,clock=manual,check=deep,step=poll",
 			    why, sizeof(why)))
 		fail_msg("%s", why);
-	assert_int_equal(softnic_clock_set("sim0", EPOCH_NS), 0);
+	r.epoch_ns = (uint64_t)time(NULL) * 1000000000u;
+	assert_int_equal(softnic_clock_set("sim0", r.epoch_ns), 0);
 	softnic_first_index(0xffffff00u);
 	r.addr = (struct frame_addr){ .src_mac = { 2, 0, 0, 0, 0, 9 },
 				      .dst_mac = { 2, 0, 0, 0, 0, 1 },

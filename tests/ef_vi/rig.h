@@ -17,7 +17,6 @@
 #define OUR_IP 0x0a4d0001u
 #define PEER_IP 0x0a4d0002u
 #define GROUP 0xef070708u
-#define EPOCH_NS 1700000000000000000ull
 
 extern const struct kbp_backend kbp_backend_ef_vi_sim;
 
@@ -25,7 +24,9 @@ struct rig {
 	struct kbp_port *port;
 	struct kbp_queue *q;
 	struct kbp_error err;
-	uint32_t sent; /* number of the next injected frame */
+	uint64_t epoch_ns; /* the software NIC's clock at the beginning: a full second near the present,
+			    * or its stamps prove nothing */
+	uint32_t sent;	   /* number of the next injected frame */
 	struct frame_addr addr;
 };
 

@@ -181,12 +181,14 @@ static void what_a_stamp_is_worth_is_told_apart(void **state)
 	clock_goes_on(300);
 	s = stamps_of(4);
 	assert_int_equal(s.sync[KBP_SYNC_IN], 4);
-	assert_in_range(s.last_ns, EPOCH_NS + 300000000, EPOCH_NS + 300000010);
+	assert_in_range(s.last_ns, r.epoch_ns + 300000000, r.epoch_ns + 300000010);
 	kbp_queue_info(r.q, &info);
-	assert_int_equal(info.ts_proof, KBP_PROVEN);
+	assert_int_equal(info.ts_proof, KBP_BOUND); /* the clock stood still */
 	softnic_fault("sim0", SOFTNIC_CLOCK_OUT_OF_SYNC, 1);
 	clock_goes_on(300);
 	assert_int_equal(stamps_of(4).sync[KBP_SYNC_NOT], 4);
+	kbp_queue_info(r.q, &info);
+	assert_int_equal(info.ts_proof, KBP_PROVEN);
 	softnic_fault("sim0", SOFTNIC_CLOCK_OUT_OF_SYNC, 0);
 	softnic_fault("sim0", SOFTNIC_CLOCK_UNSET, 1);
 	clock_goes_on(300);
@@ -206,6 +208,89 @@ static void what_a_stamp_is_worth_is_told_apart(void **state)
 	assert_int_equal(rig_counter(r.q, "rx_no_stamp_missing"), 2);
 }
 
+/* A look at the adapter's clock, now. */
+static void account_says(struct kbp_clock *clock, enum kbp_sync sync)
+{
+	struct kbp_clock_look look = { .sync = sync, .cause = KBP_CLOCK_MASTER_LOST, .bound_ns = 300 };
+
+	assert_int_equal(softnic_clock_get("sim0", &look.at_ns), 0);
+	look.raw_ns = look.at_ns - r.epoch_ns + 1;
+	ok(kbp_clock_add(clock, &look));
+}
+
+static struct kbp_clock *account_open(void)
+{
+	struct kbp_clock_opts o = KBP_CLOCK_OPTS_INIT;
+	struct kbp_clock *clock;
+
+	o.epoch = KBP_EPOCH_UTC;
+	ok(kbp_clock_open(&o, &clock, &r.err));
+	ok(kbp_queue_watch(r.q, clock, &r.err));
+	return clock;
+}
+
+static void a_stamp_is_in_sync_when_the_adapter_and_the_account_say_so(void **state)
+{
+	struct kbp_stamp early = { r.epoch_ns, 0, KBP_FRAME_TS };
+	struct stamps s = { 0 };
+	struct kbp_queue_info info;
+	struct kbp_clock *clock;
+	struct kbp_claim claim;
+
+	(void)state;
+	rig_open("nic=x2522", KBP_QUEUE_RX_STAMPS);
+	clock_goes_on(300);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_IN], 4); /* no account: the adapter's word */
+	clock = account_open();
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_UNKNOWN], 4);
+	rig_inject(1, 50, 0); /* stamped before anybody looked */
+	softnic_clock_advance("sim0", 1000);
+	account_says(clock, KBP_SYNC_IN);
+	assert_int_equal(kbp_rx_each(kbp_rx_of(r.q), 32, on_stamp, &s), 1);
+	assert_int_equal(s.sync[KBP_SYNC_UNKNOWN], 1);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_IN], 4);
+	softnic_fault("sim0", SOFTNIC_CLOCK_OUT_OF_SYNC, 1);
+	clock_goes_on(300);
+	account_says(clock, KBP_SYNC_IN);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_NOT], 4);
+	softnic_fault("sim0", SOFTNIC_CLOCK_OUT_OF_SYNC, 0);
+	clock_goes_on(300);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_IN], 4);
+	clock_goes_on(300);
+	clock_goes_on(300);
+	clock_goes_on(300);
+	clock_goes_on(300); /* the account was not renewed */
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_UNKNOWN], 4);
+	account_says(clock, KBP_SYNC_NOT);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_UNKNOWN], 4);
+	kbp_queue_info(r.q, &info);
+	assert_int_equal(info.ts_sync, KBP_SYNC_NOT);
+	assert_int_equal(info.ts_cause, KBP_CLOCK_MASTER_LOST);
+	kbp_stamp_claim(r.q, &early, &claim);
+	assert_int_equal(claim.sync, KBP_SYNC_UNKNOWN);
+	assert_int_equal(claim.source, KBP_TS_DRIVER); /* a software NIC is none */
+	kbp_clock_close(clock); /* the account is gone: not even the adapter's word counts */
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_UNKNOWN], 4);
+	ok(kbp_queue_watch(r.q, NULL, &r.err));
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_IN], 4);
+}
+
+static void where_the_adapter_says_nothing_the_account_decides(void **state)
+{
+	struct kbp_clock *clock;
+
+	(void)state;
+	rig_open("nic=x2522,sync_status=off", KBP_QUEUE_RX_STAMPS);
+	clock_goes_on(300);
+	clock = account_open();
+	account_says(clock, KBP_SYNC_IN);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_IN], 4);
+	softnic_clock_advance("sim0", 1000);
+	account_says(clock, KBP_SYNC_NOT);
+	assert_int_equal(stamps_of(4).sync[KBP_SYNC_UNKNOWN], 4);
+	kbp_clock_close(clock);
+}
+
 static void a_clock_state_that_the_library_only_assumes_is_unknown(void **state)
 {
 	(void)state;
@@ -223,7 +308,7 @@ static void stamps_by_reference_carry_the_state_too(void **state)
 	clock_goes_on(300);
 	s = stamps_of(4);
 	assert_int_equal(s.sync[KBP_SYNC_IN], 4);
-	assert_int_equal(s.last_ns, EPOCH_NS + 300000000);
+	assert_int_equal(s.last_ns, r.epoch_ns + 300000000);
 	softnic_fault("sim0", SOFTNIC_CLOCK_OUT_OF_SYNC, 1);
 	clock_goes_on(300);
 	assert_int_equal(stamps_of(4).sync[KBP_SYNC_NOT], 4);
@@ -395,6 +480,8 @@ int main(void)
 		TEST(a_chain_cut_off_for_want_of_buffers_is_a_named_drop),
 		TEST(overflow_and_reset_kill_the_queue_and_reopen_brings_it_back),
 		TEST(what_a_stamp_is_worth_is_told_apart),
+		TEST(a_stamp_is_in_sync_when_the_adapter_and_the_account_say_so),
+		TEST(where_the_adapter_says_nothing_the_account_decides),
 		TEST(a_clock_state_that_the_library_only_assumes_is_unknown),
 		TEST(stamps_by_reference_carry_the_state_too),
 		TEST(resolution_is_what_the_device_reports),

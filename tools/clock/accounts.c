@@ -34,8 +34,6 @@ int kbp_accounts_open(struct kbp_monitor *m, struct kbp_error *err)
 {
 	int rc;
 
-	for (unsigned i = 0; i < KBP_PHC_MAX; i++)
-		m->phc[i].fd = -1;
 	rc = account_open(m, &m->utc, KBP_EPOCH_UTC, 0, err);
 	return rc ? rc : account_open(m, &m->tai, KBP_EPOCH_TAI, 0, err);
 }
@@ -75,6 +73,8 @@ void kbp_accounts_scan(struct kbp_monitor *m)
 		w->kind = KBP_WITNESS_PHC;
 		w->phc = i;
 		made.fd = kbp_phc_open(i);
+		(void)kbp_converter_add_phc(m->converter,
+					    i); /* one that cannot be read is not converted */
 		pthread_mutex_lock(&m->lock);
 		*a = made;
 		pthread_mutex_unlock(&m->lock);

@@ -119,3 +119,69 @@ bool kbp_leap_agrees(int tai_s, uint64_t utc_ns)
 	       (i && s - t->step[i].utc_s < 2 && tai_s == t->step[i - 1].tai_s) ||
 	       (i + 1 < t->n && t->step[i + 1].utc_s - s < 2 && tai_s == t->step[i + 1].tai_s);
 }
+
+/* ---------------------------------------------------------------- UTC and TAI */
+
+static void result(const struct kbp_leap_table *t, uint64_t value, int64_t utc_s, uint32_t flags,
+		   struct kbp_moment *m)
+{
+	m->value = value;
+	m->error_ns = 0;
+	m->flags = flags | (utc_s >= t->expires_s ? KBP_MOMENT_EXPIRED : 0);
+}
+
+int kbp_leap_utc_to_tai(const struct kbp_leap_table *t, uint64_t utc_ns, struct kbp_moment *m)
+{
+	int64_t s = (int64_t)(utc_ns / (uint64_t)NS);
+	unsigned i = t->n;
+	uint32_t flags = 0;
+
+	while (i && t->step[i - 1].utc_s > s)
+		i--;
+	if (!i)
+		return -ERANGE;
+	if (i < t->n && t->step[i].utc_s - s == 1) { /* the last second before a step */
+		if (t->step[i].tai_s < t->step[i - 1].tai_s)
+			return -ENODATA;
+		flags = KBP_MOMENT_LEAP;
+	}
+	result(t, utc_ns + (uint64_t)(t->step[i - 1].tai_s * NS), s, flags, m);
+	return 0;
+}
+
+/* The new offset counts from where UTC's leap second begins, or, of one left out, from where it would have ended. */
+static int64_t begin_s(const struct kbp_leap_table *t, unsigned i)
+{
+	int tai = t->step[i].tai_s;
+
+	if (i && t->step[i - 1].tai_s < tai)
+		tai = t->step[i - 1].tai_s;
+	return t->step[i].utc_s + tai;
+}
+
+int kbp_leap_tai_to_utc(const struct kbp_leap_table *t, uint64_t tai_ns, struct kbp_moment *m)
+{
+	int64_t s = (int64_t)(tai_ns / (uint64_t)NS);
+	unsigned i = t->n;
+	bool leap;
+
+	while (i && begin_s(t, i - 1) > s)
+		i--;
+	if (!i)
+		return -ERANGE;
+	i--;
+	leap = i && s < t->step[i].utc_s + t->step[i].tai_s;
+	result(t, tai_ns - (uint64_t)(t->step[i].tai_s * NS), s - t->step[i].tai_s,
+	       leap ? KBP_MOMENT_LEAP : 0, m);
+	return 0;
+}
+
+int kbp_utc_to_tai(uint64_t utc_ns, struct kbp_moment *m)
+{
+	return kbp_leap_utc_to_tai(kbp_leap_table(), utc_ns, m);
+}
+
+int kbp_tai_to_utc(uint64_t tai_ns, struct kbp_moment *m)
+{
+	return kbp_leap_tai_to_utc(kbp_leap_table(), tai_ns, m);
+}

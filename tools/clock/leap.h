@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <kbypass/clock.h>
+
 #define KBP_LEAP_MAX 64u
 
 struct kbp_leap_table {
@@ -24,6 +26,10 @@ int kbp_leap_read(const char *path, struct kbp_leap_table *t);
 void kbp_leap_built_in(struct kbp_leap_table *t);
 /* The host's, if it is there and knows at least as much as the built-in one. Read once. */
 const struct kbp_leap_table *kbp_leap_table(void);
+
+/* As kbp_utc_to_tai and kbp_tai_to_utc, by any table. */
+int kbp_leap_utc_to_tai(const struct kbp_leap_table *t, uint64_t utc_ns, struct kbp_moment *m);
+int kbp_leap_tai_to_utc(const struct kbp_leap_table *t, uint64_t tai_ns, struct kbp_moment *m);
 
 /* TAI - UTC now, by the table. */
 int kbp_leap_now(void);

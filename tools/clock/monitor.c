@@ -114,6 +114,20 @@ static bool ptp4l_round(struct kbp_monitor *m, uint64_t wait_ns)
 	return !waiting;
 }
 
+static void sfptpd_round(struct kbp_monitor *m)
+{
+	unsigned n = kbp_sfptpd_look(m->sfptpd);
+
+	for (; m->n_sfptpd < n; m->n_sfptpd++) {
+		struct witness *w = kbp_monitor_witness(m);
+
+		if (!w)
+			return;
+		w->kind = KBP_WITNESS_SFPTPD;
+		w->sfptpd = m->n_sfptpd;
+	}
+}
+
 static void judge_all(struct kbp_monitor *m)
 {
 	struct timex t = { .modes = 0 };
@@ -121,6 +135,7 @@ static void judge_all(struct kbp_monitor *m)
 	uint64_t now = raw_now();
 
 	m->tai_s = state < 0 ? 0 : t.tai;
+	sfptpd_round(m);
 	for (unsigned i = 0; i < m->n_witnesses; i++) {
 		struct witness *w = &m->witness[i];
 
@@ -128,6 +143,8 @@ static void judge_all(struct kbp_monitor *m)
 			kbp_ptp4l_judge(w->ptp4l, now, &m->watch, &w->next);
 		else if (w->kind == KBP_WITNESS_KERNEL)
 			kbp_kernel_judge(&t, state, &m->watch, &w->next);
+		else if (w->kind == KBP_WITNESS_SFPTPD)
+			kbp_sfptpd_judge(m->sfptpd, w->sfptpd, now, &m->watch, &w->next);
 	}
 }
 
@@ -202,6 +219,7 @@ static void look(struct kbp_monitor *m, unsigned rounds, uint64_t wait_ns)
 		}
 	}
 	kbp_accounts_look(m);
+	kbp_converter_sample(m->converter);
 	events = calloc(m->n_witnesses + 1, sizeof(*events));
 	n = publish(m, events, events ? m->n_witnesses : 0);
 	for (unsigned i = 0; m->opts.event && i < n; i++)
@@ -265,6 +283,8 @@ static void release(struct kbp_monitor *m)
 	for (unsigned i = 0; i < m->n_witnesses; i++)
 		kbp_ptp4l_free(m->witness[i].ptp4l);
 	kbp_accounts_close(m);
+	kbp_sfptpd_free(m->sfptpd);
+	kbp_converter_close(m->converter);
 	pthread_cond_destroy(&m->wake);
 	pthread_mutex_destroy(&m->lock);
 	free(m->witness);
@@ -275,9 +295,12 @@ static void release(struct kbp_monitor *m)
 static int prepare(struct kbp_monitor *m, struct kbp_error *err)
 {
 	const struct kbp_monitor_opts *o = &m->opts;
+	struct kbp_converter_opts co = KBP_CONVERTER_OPTS_INIT;
 	pthread_condattr_t attr;
 	struct witness *w;
+	int rc;
 
+	co.holdover_ppb = o->holdover_ppb;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -287,14 +310,17 @@ static int prepare(struct kbp_monitor *m, struct kbp_error *err)
 	m->watch.reference_ns = o->reference_ns;
 	m->watch.holdover_ppb = o->holdover_ppb;
 	m->named = o->ptp4l != NULL;
+	m->sfptpd = kbp_sfptpd_new(o->sfptpd);
 	w = kbp_monitor_witness(m);
-	if (!w)
+	if (!w || !m->sfptpd)
 		return kbp_fail(err, -ENOMEM, "watch the clocks", "out of memory");
 	w->kind = KBP_WITNESS_KERNEL;
 	for (size_t i = 0; o->ptp4l && o->ptp4l[i]; i++)
 		ptp4l_add(m, o->ptp4l[i]);
 	m->opts.ptp4l = NULL; /* the caller's strings are not kept */
-	return kbp_accounts_open(m, err);
+	m->opts.sfptpd = NULL;
+	rc = kbp_converter_open(&co, &m->converter, err);
+	return rc ? rc : kbp_accounts_open(m, err);
 }
 
 int kbp_monitor_open(const struct kbp_monitor_opts *opts, struct kbp_monitor **mon,
@@ -353,4 +379,9 @@ unsigned kbp_monitor_status(struct kbp_monitor *mon, struct kbp_clock_status *s,
 		s[i] = mon->shown[i];
 	pthread_mutex_unlock(&mon->lock);
 	return n;
+}
+
+struct kbp_converter *kbp_monitor_converter(struct kbp_monitor *mon)
+{
+	return mon->converter;
 }

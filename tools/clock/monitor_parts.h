@@ -5,16 +5,19 @@
 
 #include <pthread.h>
 
+#include "convert.h"
 #include "kernel.h"
 #include "leap.h"
 #include "phc.h"
 #include "ptp4l.h"
+#include "sfptpd.h"
 
 /* The monitor's thread writes it. */
 struct witness {
 	enum kbp_witness kind;
 	struct kbp_ptp4l *ptp4l;
-	int32_t phc; /* of KBP_WITNESS_PHC */
+	int32_t phc;	 /* of KBP_WITNESS_PHC */
+	unsigned sfptpd; /* which of its files, of KBP_WITNESS_SFPTPD */
 	struct kbp_finding_of_clock next;
 	uint64_t good_raw_ns; /* it was last found in sync; 0: never */
 	bool told;	      /* of what was said before: */
@@ -39,6 +42,7 @@ struct kbp_monitor {
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool stop;
+	struct kbp_converter *converter; /* it has a lock of its own */
 	struct kbp_clock_status *shown;
 	unsigned n_shown, shown_room;
 
@@ -46,7 +50,9 @@ struct kbp_monitor {
 	struct witness *witness;
 	unsigned n_witnesses, room;
 	uint64_t scanned_ns;
-	int tai_s; /* the kernel's offset of TAI from UTC; 0: not set */
+	struct kbp_sfptpd *sfptpd;
+	unsigned n_sfptpd; /* witnesses of it there are */
+	int tai_s;	   /* the kernel's offset of TAI from UTC; 0: not set */
 	struct account utc, tai, phc[KBP_PHC_MAX];
 };
 

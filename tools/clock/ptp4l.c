@@ -435,6 +435,14 @@ static void judge_silent(struct kbp_ptp4l *p, uint64_t now_ns, struct kbp_findin
 {
 	bool gone = p->fd < 0;
 
+	if (p->last.s.cause != KBP_CLOCK_DAEMON_GONE && p->complete_ns &&
+	    (gone || now_ns - p->complete_ns > SILENCE_NS)) {
+		/* the next one there may be another, in another domain */
+		p->found = false;
+		p->probe = 0;
+		p->n_known = 0;
+		p->have_parent = p->have_properties = p->have_mac = false;
+	}
 	*f = p->last;
 	f->present = true;
 	f->fresh = false;
@@ -478,13 +486,6 @@ void kbp_ptp4l_judge(struct kbp_ptp4l *p, uint64_t now_ns, const struct kbp_watc
 	f->s.witness = KBP_WITNESS_PTP4L;
 	snprintf(f->s.name, sizeof(f->s.name), "%s", p->path);
 	p->last = *f;
-	/* the next one there may be another, in another domain */
-	if (p->found && p->complete_ns && f->s.cause == KBP_CLOCK_DAEMON_GONE) {
-		p->found = false;
-		p->probe = 0;
-		p->n_known = 0;
-		p->have_parent = p->have_properties = p->have_mac = false;
-	}
 }
 
 bool kbp_ptp4l_pending(const struct kbp_ptp4l *p)

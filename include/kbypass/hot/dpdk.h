@@ -45,7 +45,7 @@ struct kbp_dpdk_calls {
 	unsigned (*stash_each)(struct kbp_rx rx, unsigned n, unsigned max, kbp_handler fn, void *arg);
 	/* These packets come later. */
 	void (*stash)(struct kbp_dpdk_queue *x, struct rte_mbuf **m, unsigned n);
-	/* A stamp as the device's driver writes it, in nanoseconds. */
+	/* The stamp of a frame, as the device's driver wrote it, in nanoseconds; or none. */
 	struct kbp_stamp (*stamp)(struct kbp_dpdk_queue *x, const struct rte_mbuf *m);
 };
 
@@ -69,7 +69,10 @@ struct kbp_dpdk_queue {
 	struct rte_mempool *tx_pool;
 	uint32_t tx_careful; /* completions are kept: in array form only */
 	uint32_t n_reserved; /* frames the caller has from tx_reserve */
-	uint64_t pad[3];
+	/* stamps that are nanoseconds as they are, and proven; mask 0: they are not, or not yet */
+	uint32_t plain_at;   /* where in the mbuf */
+	uint64_t plain_mask; /* of ol_flags: "there is a stamp" */
+	uint64_t pad;
 };
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_dpdk_queue, special) == 128 &&
@@ -101,10 +104,14 @@ KBP_INLINE struct kbp_stamp kbp_dpdk_frame_ts(struct kbp_rx rx, const struct kbp
 	const struct rte_mbuf *m = kbp_dpdk_mbuf(f->token);
 	struct kbp_stamp s = { f->ts_ns, f->ts_frac, f->flags };
 
-	if ((f->flags & KBP_FRAME_TS) || !x->stamp_flag_shift ||
-	    !(m->ol_flags >> x->stamp_flag_shift & 1))
+	if (f->flags & KBP_FRAME_TS)
 		return s;
-	return x->call->stamp(x, m);
+	if (KBP_UNLIKELY(!(m->ol_flags & x->plain_mask)))
+		return x->call->stamp(x, m);
+	s.ns = *(const uint64_t *)(const void *)((const uint8_t *)m + x->plain_at);
+	s.frac = 0;
+	s.flags = kbp_stamp_flags(rx.q, s.ns);
+	return s;
 }
 
 KBP_INLINE struct kbp_frame kbp_dpdk_frame(struct rte_mbuf *m)

@@ -83,6 +83,8 @@ struct kbp_efvi_calls {
 	void (*give)(struct kbp_efvi_queue *x, uint64_t token);
 	/* There is no stamp, for this reason of the vendor's: counted, and said in the flags. */
 	uint16_t (*no_stamp)(struct kbp_efvi_queue *x, int rc);
+	/* The flags of a stamp that is not, or not known to be, in sync; by the vendor's flags. */
+	uint16_t (*not_in)(struct kbp_efvi_queue *x, uint64_t ns, unsigned flags);
 	/* The stamp of the packet whose buffer begins at `pkt`, for libraries without precise stamps. */
 	struct kbp_stamp (*stamp)(struct kbp_efvi_queue *x, const void *pkt, uint64_t token);
 	/* Sent buffers and descriptors for a burst of n: for how many there are both. */
@@ -97,6 +99,17 @@ struct kbp_efvi_calls {
 
 struct kbp_efvi_queue {
 	struct kbp_queue q;
+	/* timestamps. In sync is what the vendor's two flags say so of, and lies in the window of
+	 * kbp_queue.sync_shift: by those flags, the shift or KBP_SYNC_NEVER. */
+	uint64_t sync_shift[4];
+	uint64_t sync_span; /* of the window; KBP_SYNC_NEVER without a clock that is watched: no end */
+#ifdef ef_vi_receive_get_precise_timestamp
+	/* the vendor's own, or of a queue without stamps one that says so */
+	int (*get_stamp)(ef_vi *vi, const void *pkt, ef_precisetime *ts);
+#else /* Onload before 9.0 */
+	uint64_t no_get_stamp;
+#endif
+	uint64_t stamp_pad[2];
 	/* receive */
 	int (*poll)(ef_vi *vi, ef_event *evs, int n);
 	uint8_t *rx_data;   /* where the frame begins in buffer 0: behind the prefix */
@@ -116,18 +129,17 @@ struct kbp_efvi_queue {
 	uint32_t ct_threshold; /* bytes written before the device begins to send */
 	/* parts of the device's memory: they go round, and come back in order */
 	uint32_t pio_slots, pio_next, pio_free;
-	uint16_t sync_of[4]; /* frame flags of a stamp, by the vendor's sync flags */
-	uint8_t tx_how;	     /* enum kbp_tx_mode: of the queue */
-	uint8_t dead;	     /* after an overflow or a reset, until it is reopened */
-	uint8_t had_stamp;   /* the device's clock was heard of */
-	uint8_t pad[13];
+	uint8_t tx_how; /* enum kbp_tx_mode: of the queue */
+	uint8_t dead;	/* after an overflow or a reset, until it is reopened */
+	uint8_t pad[22];
 	ef_vi vi; /* its size is the version's */
 };
 
-KBP_STATIC_ASSERT(offsetof(struct kbp_efvi_queue, poll) == 128 &&
-			  offsetof(struct kbp_efvi_queue, mem) == 192 &&
-			  offsetof(struct kbp_efvi_queue, vi) == 256,
-		  "the head is two lines, receiving one, sending one");
+KBP_STATIC_ASSERT(offsetof(struct kbp_efvi_queue, sync_shift) == 128 &&
+			  offsetof(struct kbp_efvi_queue, poll) == 192 &&
+			  offsetof(struct kbp_efvi_queue, mem) == 256 &&
+			  offsetof(struct kbp_efvi_queue, vi) == 320,
+		  "the head is two lines, timestamps, receiving and sending one each");
 
 KBP_INLINE struct kbp_efvi_queue *kbp_efvi(struct kbp_queue *q)
 {
@@ -136,12 +148,23 @@ KBP_INLINE struct kbp_efvi_queue *kbp_efvi(struct kbp_queue *q)
 
 /* ---------------------------------------------------------------- timestamps */
 
+/* The vendor's two flags choose the word to compare by, so that both questions are one. */
+KBP_INLINE uint16_t kbp_efvi_stamp_flags(struct kbp_efvi_queue *x, uint64_t ns, unsigned flags)
+{
+	uint64_t shift = __atomic_load_n(&x->sync_shift[flags & 3u], __ATOMIC_RELAXED);
+
+	if (KBP_UNLIKELY(ns + shift >= x->sync_span))
+		return x->call->not_in(x, ns, flags);
+	return KBP_FRAME_TS | KBP_SYNC_IN << KBP_FRAME_SYNC_SHIFT |
+	       KBP_SYNC_IN << KBP_FRAME_DEVICE_SHIFT;
+}
+
 KBP_INLINE struct kbp_stamp kbp_efvi_stamp(struct kbp_efvi_queue *x, const void *pkt, uint64_t token)
 {
 #ifdef ef_vi_receive_get_precise_timestamp
 	struct kbp_stamp s;
 	ef_precisetime ts;
-	int rc = ef_vi_receive_get_precise_timestamp(&x->vi, pkt, &ts);
+	int rc = x->get_stamp(&x->vi, pkt, &ts);
 
 	(void)token;
 	if (KBP_UNLIKELY(rc)) {
@@ -150,10 +173,9 @@ KBP_INLINE struct kbp_stamp kbp_efvi_stamp(struct kbp_efvi_queue *x, const void 
 		s.flags = x->call->no_stamp(x, rc);
 		return s;
 	}
-	x->had_stamp = 1;
 	s.ns = (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec;
 	s.frac = ts.tv_nsec_frac;
-	s.flags = x->sync_of[ts.tv_flags & 3u];
+	s.flags = kbp_efvi_stamp_flags(x, s.ns, ts.tv_flags);
 	return s;
 #else /* Onload before 9.0 */
 	return x->call->stamp(x, pkt, token);
@@ -166,7 +188,7 @@ KBP_INLINE struct kbp_stamp kbp_efvi_frame_ts(struct kbp_rx rx, const struct kbp
 	struct kbp_efvi_queue *x = kbp_efvi(rx.q);
 	struct kbp_stamp s = { f->ts_ns, f->ts_frac, f->flags };
 
-	if ((f->flags & (KBP_FRAME_TS | KBP_FRAME_NO_TS_MASK)) || !(x->q.flags & KBP_QUEUE_RX_STAMPS))
+	if (f->flags & (KBP_FRAME_TS | KBP_FRAME_NO_TS_MASK))
 		return s;
 	return kbp_efvi_stamp(x, (const uint8_t *)f->data - x->prefix, f->token);
 }

@@ -240,7 +240,7 @@ KBP_INLINE struct kbp_stamp kbp_sock_frame_ts(struct kbp_rx rx, const struct kbp
 	if (KBP_UNLIKELY(which == KBP_SOCK_TS_UNDECIDED))
 		which = kbp_sock_ts_decide(s, ts);
 	stamp.ns = (uint64_t)ts[which].tv_sec * 1000000000u + (uint64_t)ts[which].tv_nsec;
-	stamp.flags = stamp.ns ? KBP_FRAME_TS : 0;
+	stamp.flags = stamp.ns ? kbp_stamp_flags(rx.q, stamp.ns) : 0;
 	return stamp;
 }
 
