@@ -25,12 +25,15 @@
 #define WITNESSES_MAX 16u
 #define IDLE_POLLS 200u
 #define WAIT_NS 10000000
+#define SAMPLE_NS 50000000u /* between readings of all clocks, for conversions */
+#define PHC_MAX 16
 #define ONE_BUFFER_MTU 3498u /* larger packets may take several buffers */
 #define NOT_GIVEN UINT32_MAX
 
 struct given {
 	struct kbp_recorder_opts o;
-	const char *ifname, *backend, *flows, *netns, *args, *ptp4l;
+	const char *ifname, *backend, *flows, *netns, *args;
+	struct cli_clock clock;
 	uint32_t cpu, snaplen, keep, ring_mb;
 	double rotate_mb, rotate_s, seconds, count;
 	bool json, stamping;
@@ -44,6 +47,8 @@ struct named {
 struct capture {
 	const struct given *g;
 	struct kbp_monitor *mon;
+	struct kbp_converter *conv;
+	uint64_t sampled_ns; /* the writer's thread's */
 	struct kbp_recorder *rec;
 	struct kbp_port *port;
 	struct kbp_queue *q[QUEUES_MAX];
@@ -106,8 +111,7 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "cpu", "N", "CPU of the thread that polls", CLI_U32, &g->cpu, 0, 1023 },
 		{ "stamping", NULL, "have the NIC stamp all frames; put back at the end", CLI_FLAG,
 		  &g->stamping, 0, 0 },
-		{ "ptp4l", "LIST", "management sockets of ptp4l (default: those in /run and /var/run)",
-		  CLI_TEXT, &g->ptp4l, 0, 0 },
+		CLI_CLOCK_OPTIONS(&g->clock),
 		{ "args", "WORDS", "the backend's own words, like nic=x3522 for ef_vi_sim",
 		  CLI_TEXT, &g->args, 0, 0 },
 		CLI_JSON_OPTION(&g->json),
@@ -204,23 +208,6 @@ static int flows(struct capture *c, bool add, struct kbp_error *err)
 	return rc;
 }
 
-static int monitor_open(struct capture *c, struct kbp_error *err)
-{
-	struct kbp_monitor_opts mo = KBP_MONITOR_OPTS_INIT;
-	char *text = NULL;
-	int rc;
-
-	if (c->g->ptp4l) {
-		mo.ptp4l = cli_words(c->g->ptp4l, &text);
-		if (!mo.ptp4l)
-			return memory_out(err);
-	}
-	rc = kbp_monitor_open(&mo, &c->mon, err);
-	free((void *)(uintptr_t)mo.ptp4l);
-	free(text);
-	return rc;
-}
-
 static int port_open(struct capture *c, struct kbp_error *err)
 {
 	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
@@ -245,6 +232,50 @@ static int port_open(struct capture *c, struct kbp_error *err)
 	return 0;
 }
 
+/* Called by the writer, for a stamp that is older than now: it lies between two samples, or right behind the last. */
+static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uint64_t *utc_ns,
+		  uint64_t *error_ns)
+{
+	static const enum kbp_scale scales[] = { [KBP_EPOCH_UTC] = KBP_SCALE_UTC,
+						 [KBP_EPOCH_TAI] = KBP_SCALE_TAI,
+						 [KBP_EPOCH_PHC] = KBP_SCALE_PHC,
+						 [KBP_EPOCH_MONOTONIC] = KBP_SCALE_MONOTONIC };
+	struct capture *c = arg;
+	struct kbp_moment m;
+	uint64_t now = now_ns();
+	int rc;
+
+	if (epoch < KBP_EPOCH_UTC || epoch > KBP_EPOCH_MONOTONIC)
+		return -EINVAL;
+	if (now - c->sampled_ns >= SAMPLE_NS) {
+		kbp_converter_sample(c->conv);
+		c->sampled_ns = now;
+	}
+	rc = kbp_convert(c->conv, scales[epoch], KBP_SCALE_UTC, phc, ns, &m);
+	if (rc)
+		return rc;
+	*utc_ns = m.value;
+	*error_ns = m.error_ns;
+	return 0;
+}
+
+/* All NIC clocks that may be read: which of them stamps shows with the first packet. */
+static int converter_open(struct capture *c, struct kbp_error *err)
+{
+	struct kbp_converter_opts o = KBP_CONVERTER_OPTS_INIT;
+	int32_t phc[PHC_MAX];
+	char path[32];
+
+	o.phc = phc;
+	for (int32_t i = 0; i < PHC_MAX; i++) {
+		snprintf(path, sizeof(path), "/dev/ptp%d", (int)i);
+		if (!access(path, R_OK))
+			phc[o.n_phc++] = i;
+	}
+	c->sampled_ns = now_ns();
+	return kbp_converter_open(&o, &c->conv, err);
+}
+
 static struct kbp_clock *clock_of(void *arg, enum kbp_epoch epoch, int32_t phc)
 {
 	return kbp_monitor_clock(arg, epoch, phc);
@@ -258,6 +289,8 @@ static int recorder_open(struct capture *c, struct kbp_error *err)
 	o.utc = kbp_monitor_clock(c->mon, KBP_EPOCH_UTC, -1);
 	o.clock_of = clock_of;
 	o.clock_arg = c->mon;
+	o.to_utc = to_utc;
+	o.to_utc_arg = c;
 	rc = kbp_recorder_open(&o, &c->rec, err);
 	for (unsigned i = 0; !rc && i < c->n_queues; i++) {
 		struct kbp_record_source s = KBP_RECORD_SOURCE_INIT;
@@ -283,7 +316,9 @@ static int open_all(struct capture *c, struct kbp_error *err)
 	if (!rc)
 		rc = netns_enter(c->g->netns, err);
 	if (!rc)
-		rc = monitor_open(c, err);
+		rc = cli_monitor_open(&c->g->clock, &c->mon, err);
+	if (!rc)
+		rc = converter_open(c, err);
 	if (!rc)
 		rc = port_open(c, err);
 	if (!rc)
@@ -559,6 +594,7 @@ static void close_all(struct capture *c)
 	while (c->n_queues)
 		kbp_queue_close(c->q[--c->n_queues], KBP_CLOSE_FORCE, NULL);
 	kbp_port_close(c->port, NULL);
+	kbp_converter_close(c->conv);
 	kbp_monitor_close(c->mon);
 }
 

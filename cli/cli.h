@@ -67,6 +67,28 @@ struct cli_usage {
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char **words,
 	      int max_words);
 
+/* How to watch the clocks, for commands that do it on the side. */
+struct cli_clock {
+	const char *ptp4l, *sfptpd;
+	double limit_ns, reference_ns;
+};
+
+/* clang-format off */
+#define CLI_CLOCK_OPTIONS(c)                                                                        \
+	{ "limit", "NS", "a clock is in sync up to this offset; 1000 by default", CLI_REAL,         \
+	  &(c)->limit_ns, 1, 1e12 },                                                                \
+	{ "reference", "NS", "the grandmaster's own error, where it does not state it", CLI_REAL,   \
+	  &(c)->reference_ns, 1, 1e12 },                                                            \
+	{ "ptp4l", "SOCKET,...", "management sockets; /run/ptp4l* by default", CLI_TEXT,            \
+	  &(c)->ptp4l, 0, 0 },                                                                      \
+	{ "sfptpd", "DIR", "where sfptpd keeps its state; /var/lib/sfptpd by default", CLI_TEXT,    \
+	  &(c)->sfptpd, 0, 0 }
+/* clang-format on */
+
+struct kbp_monitor;
+/* monitor.c: 0, or -errno with *err. */
+int cli_monitor_open(const struct cli_clock *clock, struct kbp_monitor **mon, struct kbp_error *err);
+
 /* "a,b" -> { "a", "b", NULL }; NULL when memory is out. The caller frees the array, and *text, which holds the
  * words. */
 const char **cli_words(const char *list, char **text);

@@ -17,7 +17,8 @@
 
 struct given {
 	double live_s, gap_s;
-	const char *class_name, *ptp4l;
+	const char *class_name;
+	struct cli_clock clock;
 	int class_index; /* -1: all */
 	bool json;
 };
@@ -57,9 +58,12 @@ static int read_options(struct given *g, int n)
 		return cli_misuse("rts25", "name captures, or give --live SECONDS");
 	if (n && g->live_s > 0)
 		return cli_misuse("rts25", "captures or --live: give one of them");
-	if (n && g->ptp4l)
-		return cli_misuse("rts25",
-				  "--ptp4l is for --live: captures have their claims already");
+	if (n && (g->clock.ptp4l || g->clock.sfptpd || g->clock.limit_ns > 0 ||
+		  g->clock.reference_ns > 0))
+		return cli_misuse(
+			"rts25",
+			"--ptp4l, --sfptpd, --limit and --reference are for --live: captures have "
+			"their claims already");
 	g->class_index = -1;
 	if (!g->class_name)
 		return CLI_OK;
@@ -103,17 +107,10 @@ static int read_files(struct kbp_rts25 *r, struct input *in, int n, struct kbp_e
 
 static int watch(struct kbp_rts25 *r, const struct given *g, struct kbp_error *err)
 {
-	struct kbp_monitor_opts o = KBP_MONITOR_OPTS_INIT;
 	double seconds = g->live_s;
 	struct kbp_monitor *mon;
-	char *text = NULL;
-	int rc;
+	int rc = cli_monitor_open(&g->clock, &mon, err);
 
-	if (g->ptp4l)
-		o.ptp4l = cli_words(g->ptp4l, &text);
-	rc = kbp_monitor_open(&o, &mon, err);
-	free((void *)(uintptr_t)o.ptp4l);
-	free(text);
 	if (rc)
 		return rc;
 	rc = kbp_rts25_live(r, mon, seconds, go_on, &seconds, err);
@@ -343,9 +340,7 @@ int cmd_rts25(int argc, char **argv)
 	const struct cli_option options[] = {
 		{ "live", "SECONDS", "watch this machine's clock so long, instead of reading captures",
 		  CLI_REAL, &g.live_s, 0.1, 1e8 },
-		{ "ptp4l", "LIST",
-		  "--live: management sockets of ptp4l (default: those in /run and /var/run)",
-		  CLI_TEXT, &g.ptp4l, 0, 0 },
+		CLI_CLOCK_OPTIONS(&g.clock),
 		{ "class", "NAME", "hft, automated or voice (default: all)", CLI_TEXT,
 		  &g.class_name, 0, 0 },
 		{ "gap", "SECONDS", "more time than this between two claims is unknown (default 1)",
