@@ -577,10 +577,12 @@ int kbp_recorder_close(struct kbp_recorder *rec, struct kbp_recorder_stats *stat
 		char hint[sizeof(err->hint)];
 
 		snprintf(hint, sizeof(hint),
-			 "%s: %llu packets are written and readable, %llu are missing; make room, or let files "
-			 "rotate and keep fewer",
+			 "%s: %llu packets are written and readable, %llu are missing%s",
 			 strerror(-rc), (unsigned long long)st.written,
-			 (unsigned long long)st.unwritten);
+			 (unsigned long long)st.unwritten,
+			 rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG ?
+				 "; make room, or let files rotate and keep fewer" :
+				 "");
 		kbp_failf(err, rc, hint, "write the capture file %.60s", rec->path);
 	}
 	if (stats)
