@@ -252,6 +252,32 @@ static void tell(struct kbp_queue *q, uint64_t shift, bool watched)
 		q->port->b->queue_sync(q, shift, watched);
 }
 
+/* The oldest look of a part that is still remembered. */
+static uint64_t oldest(const struct kbp_clock *c, const struct part *p)
+{
+	uint64_t forgotten = c->n > c->opts.looks ? c->n - c->opts.looks : 0;
+
+	return p->first > forgotten ? p->first : forgotten;
+}
+
+/* A look that found out since when it was not in sync: the looks that came after that moment knew no better. */
+static void requalify(struct kbp_clock *c, const struct kbp_clock_look *l)
+{
+	uint64_t first = oldest(c, &c->part[c->n_parts - 1]);
+
+	if (l->sync == KBP_SYNC_IN || !l->since_ns)
+		return;
+	for (uint64_t i = c->n; i > first; i--) {
+		struct kbp_clock_look *e = &at(c, i - 1)->l;
+
+		if (e->sync != KBP_SYNC_IN || e->at_ns < l->since_ns)
+			return;
+		e->sync = l->sync;
+		e->cause = l->cause;
+		e->since_ns = l->since_ns;
+	}
+}
+
 int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 {
 	struct look k = { .l = *look };
@@ -276,6 +302,8 @@ int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 	new_part = !c->n || stepped(c, look);
 	if (new_part)
 		part_begin(c, look);
+	else
+		requalify(c, &k.l);
 	k.bound_at = k.l.verified_ns;
 	k.bound_ns = k.l.bound_ns;
 	if (c->n) {
@@ -301,14 +329,6 @@ int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 }
 
 /* ---------------------------------------------------------------- judging */
-
-/* The oldest look of a part that is still remembered. */
-static uint64_t oldest(const struct kbp_clock *c, const struct part *p)
-{
-	uint64_t forgotten = c->n > c->opts.looks ? c->n - c->opts.looks : 0;
-
-	return p->first > forgotten ? p->first : forgotten;
-}
 
 /* The part that `ns` lies in. NULL: none, or, with *twice, two. */
 static const struct part *part_of(const struct kbp_clock *c, uint64_t ns, bool *twice)
@@ -417,7 +437,9 @@ static void judge_locked(const struct kbp_clock *c, uint64_t ns, struct kbp_clai
 		return;
 	}
 	next = i == p->last ? NULL : at(c, i + 1);
-	claim->settled = next != NULL;
+	/* looks whose evidence is older than the stamp can turn out otherwise */
+	claim->settled = next && (at(c, p->last)->l.sync != KBP_SYNC_IN ||
+				  at(c, p->last)->l.verified_ns >= ns);
 	judge_sync(c, e, next, ns, claim);
 	claim->bound_ns = bound_between(c, e, next, ns);
 }

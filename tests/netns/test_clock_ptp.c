@@ -314,7 +314,7 @@ static void an_offset_beyond_the_limit_is_told(void **state)
 
 static void a_lost_master_is_told_in_time_though_ptp4l_still_says_it_is_present(void **state)
 {
-	struct events ev;
+	static struct events ev;
 	struct kbp_monitor *mon = monitor_open(1000000, &ev, false);
 	struct kbp_clock *clock = kbp_monitor_clock(mon, KBP_EPOCH_UTC, -1);
 	struct kbp_clock_status s = { 0 };
@@ -361,7 +361,7 @@ static void a_lost_master_is_told_in_time_though_ptp4l_still_says_it_is_present(
 
 static void a_killed_daemon_is_told_and_its_return_too(void **state)
 {
-	struct events ev;
+	static struct events ev;
 	struct kbp_monitor *mon = monitor_open(1000000, &ev, false);
 	struct kbp_clock_status s = { 0 };
 	struct kbp_clock_event e = { 0 };
@@ -380,7 +380,7 @@ static void a_killed_daemon_is_told_and_its_return_too(void **state)
 
 static void a_monitor_that_was_there_first_sees_a_slave_come_and_settle(void **state)
 {
-	struct events ev;
+	static struct events ev;
 	struct kbp_monitor *mon;
 	struct kbp_clock_status s = { 0 };
 	struct kbp_clock_event e = { 0 };

@@ -44,6 +44,7 @@ struct witness *kbp_monitor_witness(struct kbp_monitor *m)
 	}
 	w = &m->witness[m->n_witnesses++];
 	memset(w, 0, sizeof(*w));
+	w->cause = KBP_CLOCK_UNWATCHED;
 	return w;
 }
 
@@ -185,11 +186,11 @@ static unsigned publish(struct kbp_monitor *m, struct kbp_clock_event *events, u
 		w->next.s.age_ns = age_of(&w->next, now);
 		if (w->next.present && m->n_shown < m->shown_room)
 			m->shown[m->n_shown++] = w->next.s;
-		if (w->told && w->next.present && n < max &&
+		/* one that came later was unknown before */
+		if (m->started && w->next.present && n < max &&
 		    (w->sync != w->next.s.sync || w->cause != w->next.s.cause))
 			events[n++] =
 				(struct kbp_clock_event){ utc, now, w->sync, w->cause, w->next.s };
-		w->told |= w->next.present;
 		w->sync = w->next.s.sync;
 		w->cause = w->next.s.cause;
 	}
@@ -348,6 +349,7 @@ int kbp_monitor_open(const struct kbp_monitor_opts *opts, struct kbp_monitor **m
 	kbp_ptp4l_sweep("/run/kbypass");
 	kbp_ptp4l_sweep("/tmp");
 	look(m, FIRST_ROUNDS, FIRST_NS);
+	m->started = true;
 	rc = pthread_create(&m->thread, NULL, watch_thread, m);
 	if (rc) {
 		release(m);

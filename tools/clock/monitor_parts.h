@@ -20,8 +20,7 @@ struct witness {
 	unsigned sfptpd; /* which of its files, of KBP_WITNESS_SFPTPD */
 	struct kbp_finding_of_clock next;
 	uint64_t good_raw_ns; /* it was last found in sync; 0: never */
-	bool told;	      /* of what was said before: */
-	enum kbp_sync sync;
+	enum kbp_sync sync;   /* as it was said before */
 	enum kbp_clock_cause cause;
 };
 
@@ -42,6 +41,7 @@ struct kbp_monitor {
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool stop;
+	bool started;			 /* the first look is done: changes are told from now on */
 	struct kbp_converter *converter; /* it has a lock of its own */
 	struct kbp_clock_status *shown;
 	unsigned n_shown, shown_room;

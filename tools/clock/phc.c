@@ -157,7 +157,7 @@ static int read_plain(int fd, struct kbp_phc_reading *r)
 	rc = ops->ioctl(fd, PTP_SYS_OFFSET, &o);
 	if (rc)
 		return rc;
-	for (unsigned i = 0; i < SAMPLES; i++)
+	for (size_t i = 0; i < SAMPLES; i++)
 		between(stamp(&o.ts[2 * i]), stamp(&o.ts[2 * i + 1]), stamp(&o.ts[2 * i + 2]), r);
 	r->how = "offset";
 	return 0;

@@ -27,7 +27,7 @@ struct kbp_phc_ops {
 };
 
 /* Play another device; NULL: the kernel's. For tests, before anything uses it. */
-void kbp_phc_set_ops(const struct kbp_phc_ops *ops);
+void kbp_phc_set_ops(const struct kbp_phc_ops *other);
 
 uint64_t kbp_phc_list(void);
 int kbp_phc_open(int phc);

@@ -450,6 +450,15 @@ static void judge_silent(struct kbp_ptp4l *p, uint64_t now_ns, struct kbp_findin
 	f->s.epoch = p->epoch;
 	if (!gone && p->complete_ns && now_ns - p->complete_ns <= SILENCE_NS)
 		return; /* late, once */
+	if (gone)
+		p->reached_ns = 0;
+	else if (!p->reached_ns)
+		p->reached_ns = now_ns;
+	if (!gone && !p->complete_ns && now_ns - p->reached_ns <= SILENCE_NS) {
+		verdict(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED,
+			"asked, and it has not answered yet");
+		return;
+	}
 	f->fresh = f->tells = p->complete_ns != 0;
 	f->since_ns = p->followed && p->ingress_ns > 0 ? (uint64_t)p->ingress_ns : 0;
 	f->s.sync = KBP_SYNC_NOT;

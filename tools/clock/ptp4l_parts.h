@@ -53,6 +53,7 @@ struct kbp_ptp4l {
 
 	/* what follows from them */
 	uint64_t complete_ns; /* CLOCK_MONOTONIC_RAW of the last complete round; 0: never */
+	uint64_t reached_ns;  /* of the first question while nothing was answered */
 	bool followed;	      /* it has followed a master */
 	int64_t ingress_ns;   /* of the last sync; 0: none yet */
 	uint64_t advanced_ns; /* CLOCK_MONOTONIC_RAW when a new one showed */

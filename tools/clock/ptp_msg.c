@@ -71,7 +71,7 @@ size_t kbp_ptp_request(uint8_t buf[PTP_REQUEST_BYTES], uint16_t id, uint16_t seq
 		       uint8_t domain, uint8_t transport)
 {
 	memset(buf, 0, PTP_REQUEST_BYTES);
-	buf[0] = (uint8_t)(transport << 4 | MANAGEMENT);
+	buf[0] = (uint8_t)((unsigned)transport << 4 | MANAGEMENT);
 	buf[1] = VERSION;
 	put16(buf + 2, PTP_REQUEST_BYTES);
 	buf[4] = domain;
