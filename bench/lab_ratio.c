@@ -146,6 +146,13 @@ static int sender_open(struct ratio *r)
 	return kbp_lab_enter(&r->lab, KBP_LAB_RX, &r->err);
 }
 
+/* libxdp's words for one of our rings; its cached indices are set around each drain. */
+#define RING_OF(r)                                                              \
+	{                                                                       \
+		.mask = (r)->mask, .size = (r)->size, .producer = (r)->prod,    \
+		.consumer = (r)->cons, .ring = (r)->slots, .flags = (r)->flags, \
+	}
+
 static int set_up(struct ratio *r)
 {
 	struct kbp_lab_opts lo = KBP_LAB_OPTS_INIT;
@@ -165,8 +172,8 @@ static int set_up(struct ratio *r)
 	if (rc)
 		return rc;
 	full = kbp_axdp_full(r->xdp);
-	r->raw_xsk.rx = full->rx;
-	r->raw_xsk.fill = full->fill;
+	r->raw_xsk.rx = (struct xsk_ring_cons)RING_OF(&full->x.rx);
+	r->raw_xsk.fill = (struct xsk_ring_prod)RING_OF(&full->x.fill);
 	r->raw_xsk.umem = full->x.umem;
 	r->raw_xsk.fd = (int)full->x.fd;
 	raw_sock_init(&r->raw_sock, kbp_sock(r->sock)->fd, true);

@@ -31,7 +31,8 @@
 #define COMPILER "gcc"
 #endif
 
-#define FRAMES 16384u /* a multiple of every burst and of TX_BUFFERS */
+#define STAMP_NS 0x0101010101010101u /* of every frame: what the UMEM is filled with */
+#define FRAMES 16384u		     /* a multiple of every burst and of TX_BUFFERS */
 
 struct bench {
 	struct plain_rings rings;
@@ -44,6 +45,7 @@ struct bench {
 	struct kbp_queue *sock;
 	struct kbp_txflow *sock_flow;
 	struct seen seen;
+	const struct form *form;
 	uint8_t *umem;
 	uint64_t free[2 * TX_BUFFERS], returned[RING];
 };
@@ -100,6 +102,25 @@ FORM_RX(axdp_rx_inline, RX_KERNEL, &b->axdp.x.q, kbp_rx_as(q, KBP_AF_XDP))
 FORM_RX(axdp_rx_run_time, RX_KERNEL, &b->axdp.x.q, kbp_rx_of(q))
 FORM(axdp_rx_array, RX_KERNEL, array_receive(&b->axdp.x.q, burst, s))
 
+/* With the stamp that the XDP program left in front of the packet. Of its clock nothing is said there, only by 0
+ * that there is none. */
+KBP_INLINE void raw_look_stamped(const uint8_t *data, uint32_t len, void *arg)
+{
+	uint64_t ns;
+
+	memcpy(&ns, data - sizeof(ns), sizeof(ns));
+	look_stamped((struct seen *)arg, data, len, ns, ns != 0);
+}
+
+KBP_INLINE void each_stamped(struct bench *b, struct kbp_rx rx, unsigned burst)
+{
+	kernel_receives(&b->rings, burst);
+	kbp_rx_each(rx, burst, each_look_stamped, &b->seen);
+}
+
+FORM(axdp_ts_raw, RX_KERNEL, raw_xsk_rx(&b->raw_xsk, burst, raw_look_stamped, s))
+FORM(axdp_ts_inline, (void)s, each_stamped(b, kbp_rx_as(&b->axdp.x.q, KBP_AF_XDP), burst))
+
 FORM(axdp_tx_none, (void)s, TX_KERNEL)
 FORM(axdp_tx_raw, raw_xsk_tx(&b->raw_xsk, &b->axdp_flow, burst, raw_write, s), TX_KERNEL)
 FORM_TX(axdp_tx_inline, TX_KERNEL, &b->axdp_flow, kbp_tx_as(t, KBP_AF_XDP))
@@ -122,6 +143,9 @@ static const struct form forms[] = {
 	{ "af_xdp/rx/inline", axdp_rx_inline, false },
 	{ "af_xdp/rx/run-time", axdp_rx_run_time, false },
 	{ "af_xdp/rx/array", axdp_rx_array, false },
+	{ "af_xdp-ts/rx/none", axdp_rx_none, true },
+	{ "af_xdp-ts/rx/raw", axdp_ts_raw, false },
+	{ "af_xdp-ts/rx/inline", axdp_ts_inline, false },
 	{ "af_xdp/tx/none", axdp_tx_none, true },
 	{ "af_xdp/tx/raw", axdp_tx_raw, false },
 	{ "af_xdp/tx/inline", axdp_tx_inline, false },
@@ -240,8 +264,22 @@ static void reset(void *bench, const struct form *form)
 {
 	struct bench *b = bench;
 
+	b->form = form;
 	rings_reset(b);
+	if (strstr(form->name, "-ts/")) { /* as it is while a clock is watched, and found in sync */
+		b->axdp.x.ts_mask = UINT64_MAX;
+		b->axdp.x.q.sync_shift = (uint64_t)0 - STAMP_NS;
+	}
 	raw_sock_init(&b->raw_sock, -1, strstr(form->name, "/rx/") != NULL);
+}
+
+static const char *wrong(void *bench, unsigned frames)
+{
+	const struct bench *b = bench;
+
+	return strstr(b->form->name, "-ts/inline") && b->seen.in_sync != frames ?
+		       "stamps that are not in sync" :
+		       NULL;
 }
 
 /* ---------------------------------------------------------------- measuring */
@@ -291,7 +329,7 @@ static int measure_all(const struct forms *all)
 
 int main(void)
 {
-	struct forms mine = { forms, KBP_ARRAY_SIZE(forms), NULL, NULL, reset, NULL }, efvi;
+	struct forms mine = { forms, KBP_ARRAY_SIZE(forms), NULL, NULL, reset, wrong }, efvi;
 	struct forms dpdk = { 0 };
 	struct bench *b = aligned_alloc(64, (sizeof(*b) + 63) & ~(size_t)63);
 	uint8_t *umem = aligned_alloc(4096, (size_t)(RING + TX_BUFFERS) * CHUNK);

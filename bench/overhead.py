@@ -31,9 +31,10 @@ DPDK_TX = {"inline": (0.0, 8.0), "run-time": (0.0, 16.0)}
 # function, too few registers (README.md). (compiler, form) -> added at most per further frame, to a burst of one
 EF_VI_TX = {("gcc", "inline"): (0.5, 8.0), ("clang", "inline"): (1.5, 8.0),
             ("gcc", "run-time"): (0.5, 20.0), ("clang", "run-time"): (1.5, 20.0)}
-# Stamps with the state of their clock, over a loop that reads the vendor's stamp and its two flags. DPDK knows of no
-# state that a loop by hand could ask for: a figure and no promise.
-STAMPED = {("ef_vi-ts", "inline"): 3.0}
+# Stamps with the state of their clock, over a loop that reads the vendor's stamp and its two flags; on af_xdp the word
+# in front of the packet, and whether it is 0. DPDK knows of no state that a loop by hand could ask for: a figure and no
+# promise.
+STAMPED = {("ef_vi-ts", "inline"): 3.0, ("af_xdp-ts", "inline"): 3.0}
 # backend, form -> added at most to a poll that finds nothing
 EMPTY_POLL = {("ef_vi", "inline"): 2.0, ("ef_vi", "run-time"): 12.0,
               ("ef_vi-ref", "inline"): 2.0, ("ef_vi-ref", "run-time"): 12.0,

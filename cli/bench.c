@@ -166,6 +166,8 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "fifo", NULL, "SCHED_FIFO, where it is allowed", CLI_FLAG, &o->fifo, 0, 0 },
 		{ "handler-delay", "NS", "plant a delay: the handler spins so long over a frame",
 		  CLI_REAL, &g->delay_ns, 0, 1e9 },
+		{ "stamps", NULL, "receive stamps: where on its way each frame's latency arose",
+		  CLI_FLAG, &o->stamps, 0, 0 },
 		{ "profile", NULL, "what each operation costs, instead of rounds (ef_vi, ef_vi_sim)",
 		  CLI_FLAG, &g->profile, 0, 0 },
 		{ "out", "DIR", "write results.json and every sample there", CLI_TEXT, &o->out_dir,
@@ -180,6 +182,8 @@ static int parse(struct given *g, int argc, char **argv)
 		"one-way: from the intended send time to the moment the program holds the pointer; gap is\n"
 		"P99 - P50. The mode stands with how it is known: claimed by the driver, bound (the kernel\n"
 		"accepted it), or proven by a received frame.\n"
+		"With --stamps it is parted, frame by frame, at the moment the NIC, the driver or the kernel\n"
+		"stamped the frame; that costs something, and is recorded with the result.\n"
 		"Exit status 1 when something does not add up: see the findings below the table.\n"
 		"With --profile it times the operations of the data path one by one instead: an empty\n"
 		"poll, a received frame, a sent one. It takes --backend, --ef-vi, --rx, --tx, --ring,\n"
@@ -245,6 +249,7 @@ static int profile_options(const struct given *g)
 		{ "rcvbuf", g->rcvbuf },
 		{ "cpu-tx", g->cpu_tx != NOT_GIVEN },
 		{ "handler-delay", g->delay_ns > 0 },
+		{ "stamps", o->stamps },
 	};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)

@@ -16,6 +16,7 @@ static const struct {
 	{ "capture", "write packets to pcapng, with what each timestamp is worth", cmd_capture },
 	{ "rts25", "was the clock within the limits of RTS 25, by captures or live", cmd_rts25 },
 	{ "clock", "say whether the clocks that timestamps come from are in sync", cmd_clock },
+	{ "replay", "send a capture at its times through any backend", cmd_replay },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -168,6 +168,46 @@ static void print_block(const struct kbp_results *res, const char *title, bool v
 	printf("\n");
 }
 
+/* ---------------------------------------------------------------- stamps */
+
+/* Both parts of a latency, in the order in which a frame meets them. */
+static void print_stamps(const struct kbp_results *res)
+{
+	int width = 9;
+	bool any = false;
+
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		any = any || res->run[i].stamps.source[0];
+		width = (int)strlen(res->run[i].backend) > width ? (int)strlen(res->run[i].backend) :
+								   width;
+	}
+	if (!any)
+		return;
+	printf("parts of the one-way latency, by receive stamps: kernels, drivers and NICs stamp at different moments,\n"
+	       "so parts are compared with nothing but themselves\n%s%-*s %-22s %8s %9s  %-13s %9s %9s %9s %9s %10s %9s%s\n",
+	       cli_bold(), width, "backend", "stamped by", "within", "unstamped", "part", "P50",
+	       "P90", "P99", "P99.9", "max", "gap", cli_plain());
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+		const struct kbp_result_stamps *s = &r->stamps;
+		ull without = s->unstamped;
+		char by[48], within[24];
+
+		if (!s->source[0])
+			continue;
+		without += s->voided + s->impossible;
+		snprintf(by, sizeof(by), "%s%s, %s", s->source, r->emulated ? " (emulated)" : "",
+			 s->epoch);
+		snprintf(within, sizeof(within), "%.3f", (double)s->error_ns / 1e3);
+		printf("%-*s %-22s %8s %9llu  %-13s", width, r->backend, by,
+		       s->rx_path.samples ? within : "-", without, "wire to stamp");
+		print_quantiles(&s->wire_to_stamp);
+		printf("%-*s %-22s %8s %9s  %-13s", width, "", "", "", "", "rx_path");
+		print_quantiles(&s->rx_path);
+	}
+	printf("\n");
+}
+
 /* ---------------------------------------------------------------- medians */
 
 static double late_percent(const struct kbp_result_run *r)
@@ -321,5 +361,6 @@ void cli_bench_table(const struct kbp_results *res)
 		    true, false);
 	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
 	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
+	print_stamps(res);
 	print_rest(res);
 }

@@ -7,6 +7,7 @@
 #define KBP_INTERNAL_H
 
 #include <linux/if_link.h>
+#include <linux/net_tstamp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -152,6 +153,13 @@ extern const struct kbp_backend kbp_backend_socket, kbp_backend_af_xdp;
 
 /* ---------------------------------------------------------------- cold halves */
 
+/* The NIC's stamping, as kbp_link_stamping_on found and set it. */
+struct kbp_stamping {
+	int fd; /* a socket of the namespace the interface is in; -1: there is nothing to put back */
+	uint32_t ifindex;
+	struct hwtstamp_config before, ours;
+};
+
 struct kbp_port {
 	const struct kbp_backend *b;
 	struct kbp_port_opts opts; /* strings point to copies in `strings` */
@@ -165,6 +173,7 @@ struct kbp_port {
 	uint64_t netns_ino; /* namespace the port lives in */
 	int32_t pid;	    /* opener: a forked child's use is an error */
 	struct kbp_counters_file *counters;
+	struct kbp_stamping stamping; /* KBP_PORT_STAMPING */
 	void *priv;
 };
 
@@ -204,6 +213,8 @@ KBP_PRIVATE int kbp_opts_read(void *to, size_t known, const void *from, const ch
 int kbp_port_mine(const struct kbp_port *p, struct kbp_error *err);
 /* Is the calling thread in the port's network namespace? */
 bool kbp_port_here(const struct kbp_port *p);
+/* Adds to why what was achieved differs from what was asked for. The port is locked, or not open yet. */
+void kbp_port_note(struct kbp_port *p, const char *text);
 /* Both: what every call needs that opens sockets or names the interface. */
 int kbp_port_usable(const struct kbp_port *p, struct kbp_error *err);
 
@@ -316,9 +327,15 @@ struct kbp_link {
 	uint32_t rx_channels, tx_channels;
 	bool virtual_device;
 	bool strips_vlan; /* the device takes tags out of received frames */
+	int32_t phc;	  /* N of its /dev/ptpN; -1: none */
 };
 
 int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err);
+/* Have the NIC stamp all frames, sent ones too. 0, or -errno and what it means in `why`; `why` may say something
+ * of a success too, otherwise it is "". */
+int kbp_link_stamping_on(const char *ifname, struct kbp_stamping *s, char *why, size_t size);
+/* Put the setting back, unless somebody else changed it meanwhile. */
+void kbp_link_stamping_restore(struct kbp_stamping *s);
 /* rtnl_link_stats64 of the interface; -errno. */
 struct rtnl_link_stats64;
 int kbp_link_stats(uint32_t ifindex, struct rtnl_link_stats64 *s);

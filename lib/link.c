@@ -176,6 +176,13 @@ static bool strips_vlan(int fd, const char *ifname)
 	return !ethtool(fd, ifname, &v) && v.data & ETH_FLAG_RXVLAN;
 }
 
+static int32_t phc_read(int fd, const char *ifname)
+{
+	struct ethtool_ts_info info = { .cmd = ETHTOOL_GET_TS_INFO };
+
+	return ethtool(fd, ifname, &info) ? -1 : info.phc_index;
+}
+
 /* A VLAN interface is as real as what it lies on. */
 static void lowest(int nl, const struct link_facts *top, struct link_facts *f)
 {
@@ -212,7 +219,7 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 	struct link_facts f;
 
 	memset(l, 0, sizeof(*l));
-	l->numa_node = -1;
+	l->numa_node = l->phc = -1;
 	if (!ifname[0] || strlen(ifname) >= IFNAMSIZ)
 		return kbp_failf(err, -ENODEV, "a name has 1 to 15 characters",
 				 "read interface %.40s", ifname);
@@ -231,6 +238,7 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 		driver_read(fd, nl, &f, l);
 		channels_read(fd, &f, l);
 		l->strips_vlan = strips_vlan(fd, f.name);
+		l->phc = phc_read(fd, f.name);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -241,6 +249,88 @@ int kbp_link_read(const char *ifname, struct kbp_link *l, struct kbp_error *err)
 			"there is no such interface in this network namespace: ip link lists them",
 			"read interface %s", ifname);
 	return rc ? kbp_failf(err, rc, strerror(-rc), "read interface %s", ifname) : 0;
+}
+
+/* ---------------------------------------------------------------- the NIC's stamping */
+
+static int hwtstamp(int fd, unsigned long request, uint32_t ifindex, struct hwtstamp_config *c)
+{
+	struct ifreq ifr = { .ifr_ifindex = (int)ifindex };
+
+	if (ioctl(fd, SIOCGIFNAME, &ifr)) /* it may have been renamed */
+		return -errno;
+	ifr.ifr_data = (void *)c;
+	return ioctl(fd, request, &ifr) ? -errno : 0;
+}
+
+static const char *stamping_refused(int rc)
+{
+	switch (rc) {
+	case -EOPNOTSUPP:
+		return "its driver has no NIC stamps";
+	case -ERANGE:
+		return "the NIC cannot stamp all frames";
+	case -EPERM:
+		return "the NIC's stamping needs CAP_NET_ADMIN: run as root";
+	default:
+		return strerror(-rc);
+	}
+}
+
+/* Documentation/networking/timestamping.rst, 3: a driver may answer with more than was asked for. */
+int kbp_link_stamping_on(const char *ifname, struct kbp_stamping *s, char *why, size_t size)
+{
+	struct hwtstamp_config want = { .tx_type = HWTSTAMP_TX_ON, .rx_filter = HWTSTAMP_FILTER_ALL };
+	bool known;
+	int rc;
+
+	why[0] = '\0';
+	s->ifindex = if_nametoindex(ifname);
+	s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s->fd < 0) {
+		rc = -errno;
+		snprintf(why, size, "the NIC's stamping is not set: %s", strerror(-rc));
+		return rc;
+	}
+	known = !hwtstamp(s->fd, SIOCGHWTSTAMP, s->ifindex, &s->before);
+	if (known && s->before.tx_type != HWTSTAMP_TX_OFF) {
+		want.tx_type = s->before.tx_type; /* a one-step clock stamps as well */
+		if (s->before.rx_filter == HWTSTAMP_FILTER_ALL) {
+			rc = 0;
+			goto leave;
+		}
+	}
+	rc = hwtstamp(s->fd, SIOCSHWTSTAMP, s->ifindex, &want);
+	if (!rc && want.rx_filter != HWTSTAMP_FILTER_ALL) {
+		rc = -ERANGE;
+		if (known)
+			hwtstamp(s->fd, SIOCSHWTSTAMP, s->ifindex, &s->before);
+	}
+	if (rc)
+		snprintf(why, size, "%s", stamping_refused(rc));
+	else if (!known)
+		snprintf(why, size,
+			 "the NIC stamps all frames, and will afterwards: its setting cannot be read");
+	s->ours = want;
+	if (!rc && known)
+		return 0;
+leave:
+	close(s->fd);
+	s->fd = -1;
+	return rc;
+}
+
+void kbp_link_stamping_restore(struct kbp_stamping *s)
+{
+	struct hwtstamp_config now = { 0 };
+
+	if (s->fd < 0)
+		return;
+	if (!hwtstamp(s->fd, SIOCGHWTSTAMP, s->ifindex, &now) && now.tx_type == s->ours.tx_type &&
+	    now.rx_filter == s->ours.rx_filter)
+		hwtstamp(s->fd, SIOCSHWTSTAMP, s->ifindex, &s->before);
+	close(s->fd);
+	s->fd = -1;
 }
 
 /* ---------------------------------------------------------------- statistics */

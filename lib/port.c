@@ -485,9 +485,39 @@ static int device_read(struct kbp_port *p, struct kbp_error *err)
 	return link_watch(p, err);
 }
 
+void kbp_port_note(struct kbp_port *p, const char *text)
+{
+	size_t n = strlen(p->info.note);
+
+	if (!strstr(p->info.note, text))
+		snprintf(p->info.note + n, sizeof(p->info.note) - n, "%s%s", n ? "; " : "", text);
+}
+
+/* Before the backend opens: a driver may restart its rings for it. */
+static int stamping_on(struct kbp_port *p, char *why, size_t size, struct kbp_error *err)
+{
+	int rc;
+
+	why[0] = '\0';
+	if (!(p->opts.flags & KBP_PORT_STAMPING))
+		return 0;
+	if (p->info.ifindex) {
+		rc = kbp_link_stamping_on(p->info.interface, &p->stamping, why, size);
+	} else {
+		snprintf(why, size,
+			 "the kernel has no such interface whose NIC's stamping could be set");
+		rc = -ENODEV;
+	}
+	if (rc && p->opts.flags & KBP_PORT_STRICT)
+		return kbp_failf(err, rc == -ERANGE || rc == -ENODEV ? -EOPNOTSUPP : rc, why,
+				 "have the NIC of %s stamp all frames", p->info.interface);
+	return 0;
+}
+
 static void port_free(struct kbp_port *p)
 {
 	monitor_stop(p);
+	kbp_link_stamping_restore(&p->stamping);
 	if (p->counters)
 		kbp_counters_destroy(p->counters);
 	pthread_mutex_destroy(&p->lock);
@@ -499,6 +529,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 		  struct kbp_port **port, struct kbp_error *err)
 {
 	struct kbp_port *p;
+	char why[96];
 	int rc;
 
 	*port = NULL;
@@ -509,7 +540,7 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 	if (!p)
 		return kbp_fail(err, -ENOMEM, "open a port", "out of memory");
 	pthread_mutex_init(&p->lock, NULL);
-	p->link_fd = p->stop_fd = -1;
+	p->link_fd = p->stop_fd = p->stamping.fd = -1;
 	p->pid = getpid();
 	p->netns_ino = netns_ino();
 	strcpy(p->info.interface, ifname);
@@ -523,9 +554,13 @@ int kbp_port_open(const char *backend, const char *ifname, const struct kbp_port
 	p->info.emulated = p->b->emulated;
 	rc = device_read(p, err);
 	if (!rc)
+		rc = stamping_on(p, why, sizeof(why), err);
+	if (!rc)
 		rc = p->b->port_open(p, err);
 	if (rc)
 		goto fail;
+	if (why[0])
+		kbp_port_note(p, why);
 	p->counters = kbp_counters_create(p->opts.label, p->b->name);
 	if (!p->counters)
 		rc = kbp_fail(err, -ENOMEM, "open a port", "out of memory for the counters");

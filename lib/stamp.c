@@ -498,15 +498,16 @@ void kbp_clock_close(struct kbp_clock *c)
 static int watch_check(const struct kbp_queue *q, const struct kbp_clock *c, struct kbp_error *err)
 {
 	struct kbp_queue_info info;
+	enum kbp_epoch epoch;
 
 	kbp_queue_info(q, &info);
+	epoch = info.ts_source != KBP_TS_NONE ? info.ts_epoch : info.ts_epoch_tx;
 	if (info.ts_source == KBP_TS_NONE && info.ts_source_tx == KBP_TS_NONE)
 		return kbp_fail(err, -EINVAL, "watch a clock",
 				"the queue has no timestamps: open it with KBP_QUEUE_RX_STAMPS; %s",
 				info.note);
-	if (info.ts_source != KBP_TS_NONE &&
-	    (info.ts_epoch != c->opts.epoch ||
-	     (info.ts_epoch == KBP_EPOCH_PHC && info.ts_phc >= 0 && info.ts_phc != c->opts.phc)))
+	if (epoch != c->opts.epoch ||
+	    (epoch == KBP_EPOCH_PHC && info.ts_phc >= 0 && info.ts_phc != c->opts.phc))
 		return kbp_fail(err, -EINVAL, "watch a clock",
 				"the queue's stamps are of another clock: see ts_epoch and ts_phc in "
 				"kbp_queue_info");
@@ -530,7 +531,11 @@ int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_err
 	/* what the clock published last may be old: its next look tells */
 	tell(q, KBP_SYNC_NEVER, clock != NULL);
 	pthread_mutex_unlock(&watch_lock);
-	return 0;
+	/* which source it is may have been open when it was looked at; now it is not any more */
+	rc = clock ? watch_check(q, clock, err) : 0;
+	if (rc)
+		kbp_queue_unwatch(q);
+	return rc;
 }
 
 /* What the queue's clock says of `ns`; false when it watches none. */

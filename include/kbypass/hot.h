@@ -313,6 +313,8 @@ KBP_INLINE struct kbp_stamp kbp_frame_ts(struct kbp_rx rx, const struct kbp_fram
 {
 	if (rx.kind == KBP_SOCKET) {
 		return kbp_sock_frame_ts(rx, f);
+	} else if (rx.kind == KBP_AF_XDP) {
+		return kbp_axdp_frame_ts(rx, f);
 #ifdef KBP_HOT_DPDK
 	} else if (rx.kind == KBP_DPDK) {
 		return kbp_dpdk_frame_ts(rx, f);

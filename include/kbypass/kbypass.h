@@ -190,7 +190,8 @@ enum {
 			  * kbp_port_service */
 	KBP_PORT_NO_HUGEPAGES = 1u << 2, /* do not try hugepages */
 	KBP_PORT_STAMPING = 1u << 3, /* have the NIC stamp all frames, as SIOCSHWTSTAMP does, and put its
-				      * setting back at close; otherwise what is set there stays */
+				      * setting back at close (after kill -9 it stays); what cannot be
+				      * set is noted. Otherwise what is set there stays */
 };
 
 /* Everything a port can be asked for. Zero is the default of every member; set `size`. */
@@ -741,7 +742,8 @@ static inline void kbp_tx_cancel(struct kbp_queue *q, const struct kbp_frame *f,
 /* kbp_tx_reap - which submitted frames are done. Only with KBP_QUEUE_COMPLETIONS.
  *
  * Every accepted frame gives one, forwarded ones too, and on L2 backends the sends of templates
- * (kbp_template_token; a socket has copied them when the send returns). DPDK has none of its own: a frame
+ * (kbp_template_token; a socket has copied them when the send returns). With KBP_QUEUE_TX_STAMPS each
+ * brings its stamp, where the device wrote one: of a forwarded chain the first part. DPDK has none of its own: a frame
  * is done when the driver lets go of it, which some drivers do only when more is sent; and net_ring only
  * when the other end does, which must not be this queue's own program.
  * Returns:  completions written to c[0..max), in the order of submission as the device reports

@@ -13,6 +13,10 @@
  * application holds the pointer to it. A late sender therefore counts against the frame, as it
  * should (no coordinated omission). Payloads are not touched: which sent frame a received one is
  * follows from its content and order.
+ *
+ * With receive stamps each one_way is parted in two: `wire_to_stamp`, from the intended send time to the
+ * stamp, and `rx_path`, from the stamp to the pointer. Whose stamp it is stands with the figures; what a
+ * NIC, a driver and the kernel stamp are different moments, and neither kind is ever ranked with one_way.
  */
 #ifndef KBYPASS_MEASURE_H
 #define KBYPASS_MEASURE_H
@@ -89,6 +93,23 @@ struct kbp_result_round {
 	uint64_t warmup; /* of these, the first that the quantiles leave out */
 };
 
+/* One backend's receive stamps, with kbp_bench_opts.stamps. Frame by frame wire_to_stamp + rx_path is one_way,
+ * but for what was clipped. */
+struct kbp_result_stamps {
+	char source[16]; /* whose: "nic", "driver", "kernel"; "": none were asked for, or there are none */
+	char epoch[16]; /* "utc", "tai", "phc", "monotonic" */
+	char proof[16]; /* "proven" after a plausible stamp that moved on; otherwise there are no samples */
+	uint32_t resolution_ps; /* 0: unknown */
+	uint64_t error_ns; /* stamps were converted to the CPU's counter within this, at the worst */
+	uint64_t unstamped; /* frames with a one_way, and without a proven stamp that can be converted */
+	uint64_t voided; /* such frames of rounds in which the stamps' clock was set: not used */
+	uint64_t impossible; /* stamps outside of send and pointer by more than the error: not used */
+	uint64_t clipped;    /* rx_path below 0 within the error, kept as 0 */
+	uint64_t wire_clipped; /* wire_to_stamp below 0 within the error, kept as 0 */
+	struct kbp_latency rx_path, wire_to_stamp;
+	char rx_path_file[64], wire_to_stamp_file[64]; /* relative to the results' directory; "" */
+};
+
 /* One backend, all rounds. The account: sent = delivered + sum of drops + unattributed -
  * over_attributed. */
 struct kbp_result_run {
@@ -122,6 +143,7 @@ struct kbp_result_run {
 	struct kbp_latency latency;
 	struct kbp_latency lateness; /* of the sender: handed over after its time; every frame */
 	char samples_file[64];	     /* relative to the results' directory; "" when none was kept */
+	struct kbp_result_stamps stamps;
 	struct kbp_result_round *round;
 	uint32_t n_rounds;
 };
@@ -232,6 +254,7 @@ struct kbp_bench_opts {
 	bool fifo; /* SCHED_FIFO for the receiver; for the sender too with more than two CPUs */
 	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
 	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
+	bool stamps; /* receive stamps: rx_path and wire_to_stamp too. Costs something on every frame */
 };
 
 #define KBP_BENCH_OPTS_INIT KBP_OPTS_INIT(struct kbp_bench_opts)

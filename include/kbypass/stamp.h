@@ -163,8 +163,9 @@ KBP_API void kbp_clock_judge(const struct kbp_clock *clock, uint64_t ns, struct 
 /* kbp_queue_watch - this queue's stamps are of that clock: their sync bits follow its account.
  *
  * Until the next look at the clock all is unknown. The clock must be the one that writes the stamps
- * (kbp_queue_info.ts_epoch and ts_phc). On ef_vi a stamp is in sync when the adapter says so and the
- * clock's account does.
+ * (kbp_queue_info.ts_epoch and ts_phc). Where the first frame settles whose stamps they are (af_xdp),
+ * watching before it settles that they are the announced ones. On ef_vi a stamp is in sync when the
+ * adapter says so and the clock's account does.
  * clock:    NULL: no clock; stamps are unknown again (ef_vi: what the adapter says).
  * Returns:  0, or -errno.
  * Errors:   -EINVAL the queue has no stamps, or of another epoch or PHC than the clock's.

@@ -4,6 +4,7 @@
  *
  *   schedule   frames and the time each is due; made by the generator or from a capture
  *   sender     plays a schedule, open loop: a late frame is sent at once and counted, never skipped
+ *   replay     a schedule through a backend's own way of sending, and how well its times were kept
  *   digest     what was delivered, flow by flow and in order, in 16 letters; equal to the
  *   schedule's
  *              when every payload arrived whole, once and in order
@@ -19,6 +20,7 @@ extern "C" {
 
 struct kbp_tsc;
 struct kbp_sender;
+struct kbp_replay;
 struct kbp_digest;
 
 /* ---------------------------------------------------------------- schedule */
@@ -51,6 +53,8 @@ struct kbp_timing {
 	double seconds;	   /* how long; 0: a capture is played once */
 	uint64_t frames;   /* stop after so many; 0: no limit */
 	uint64_t seed;	   /* POISSON */
+	uint32_t loops; /* a capture: play it so often, or until seconds or frames end it; 0: once, but at a
+			 * rate as often as fits into seconds */
 };
 
 /* An immutable list of frames in one shared, read-only mapping: forked children see the same memory
@@ -243,6 +247,16 @@ struct kbp_sender_opts {
 			       * none */
 	struct kbp_txflow *txflow; /* send by this raw one (kbp_txflow_open_raw), of the calling thread's
 				    * queue, and not by a packet socket on ifname; NULL: by ifname */
+	struct kbp_txflow *const *txflows; /* or payloads by these, one for each of the schedule's flows, all
+					    * of one queue; NULL: do not */
+	uint64_t *stamps_ns; /* n_total entries: with a txflow of a queue with KBP_QUEUE_TX_STAMPS, the
+			      * stamp of each frame's completion, 0 where there is none; NULL: none */
+	uint64_t n_record; /* sent_ticks and stamps_ns have so many entries, and later frames leave
+			    * none; 0: n_total */
+	void (*idle)(uint64_t now_ticks,
+		     void *arg); /* called now and then, when no frame is due for 10 us,
+						      * by the sending thread; must take less. May be NULL */
+	void *idle_arg;
 };
 
 /* What was sent. Plain data, meant for shared memory: `sent` and `start_ticks` move while the
@@ -250,13 +264,16 @@ struct kbp_sender_opts {
 struct kbp_sender_result {
 	uint64_t start_ticks; /* when time 0 was; 0: not started yet */
 	uint64_t ticks_hz;    /* of start_ticks and sent_ticks */
-	uint64_t sent;	      /* accepted by the kernel */
+	uint64_t sent;	      /* accepted by the kernel or device, and not refused later */
 	uint64_t sent_bytes;  /* of Ethernet frames */
 	uint64_t late;	      /* handed over more than KBP_SENDER_LATE_NS after their time */
 	uint64_t late_max_ns;
 	uint64_t retries;     /* tries beyond the first, over all frames */
-	uint64_t send_errors; /* given up */
+	uint64_t send_errors; /* given up, or refused later, as its completion said */
 	uint64_t unsent;      /* never tried: stopped, or the interface went away */
+	uint64_t completed;   /* completions seen, where the queue keeps them */
+	uint64_t stamped;     /* of these, with a stamp */
+	uint64_t unfinished;  /* of `sent`, without a completion 300 ms after the last frame */
 	int32_t first_errno;  /* of the first frame given up; 0: none */
 	int32_t code;	      /* what kbp_sender_run returned */
 	struct kbp_error error;
@@ -280,10 +297,11 @@ KBP_API int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sende
  * at once. A device that is full holds up what follows by opts->retry_ns a frame at most: the frame
  * is then given up and counted, and what goes out later than it was due is counted as late.
  * Returns:  0 when all were tried or *stop was set, or -errno; also in result->code and ->error.
- * Errors:   -ENETDOWN, -ENXIO, -ENODEV the interface went down or away; -EINVAL opts->cpu may not
- *           be used.
+ * Errors:   -ENETDOWN, -ENXIO, -ENODEV the interface went down or away; -EIO the txflow's queue died;
+ *           -EINVAL opts->cpu may not be used.
  * Owns:     fills *result; keeps no pointer.
- * Blocks:   until the last frame's time; the CPU is busy throughout.
+ * Blocks:   until the last frame's time, and up to 300 ms more for completions; the CPU is busy
+ *           throughout.
  * Threads:  one at a time. */
 KBP_API int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *result,
 			   struct kbp_error *err);
@@ -295,6 +313,102 @@ KBP_API int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *res
  * Blocks:   never.
  * Threads:  not while kbp_sender_run runs. NULL is fine. */
 KBP_API void kbp_sender_close(struct kbp_sender *snd);
+
+/* ---------------------------------------------------------------- replay */
+
+enum {
+	KBP_REPLAY_NO_STAMPS = 1u << 0, /* ask for no stamps of sent frames */
+	KBP_REPLAY_STAMPING = 1u << 1,	/* KBP_PORT_STAMPING: have the NIC stamp all frames */
+	KBP_REPLAY_STRICT = 1u << 2,	/* KBP_PORT_STRICT */
+	KBP_REPLAY_FIFO = 1u << 3, /* SCHED_FIFO while sending, where it is allowed; said in the result */
+};
+
+#define KBP_REPLAY_TIMED_MAX \
+	(1u << 22) /* frames whose times are kept, 16 bytes each: the first ones of a longer replay */
+
+/* How to replay. Zero is the default of every member but ifname; set `size`. */
+struct kbp_replay_opts {
+	size_t size;
+	const char *ifname;  /* in the calling thread's network namespace */
+	const char *backend; /* NULL: af_xdp where it opens, otherwise socket */
+	const char *args;    /* kbp_port_opts.args; NULL: none */
+	enum kbp_mode mode;  /* af_xdp */
+	uint32_t flags;	     /* KBP_REPLAY_* */
+	uint32_t tx_ring;    /* descriptors; 0: 1024, socket 8192 */
+	int cpu;	     /* CPU + 1 to run on while sending; 0: anywhere */
+	uint64_t retry_ns;   /* as kbp_sender_opts */
+	const uint32_t *stop;
+};
+
+#define KBP_REPLAY_OPTS_INIT KBP_OPTS_INIT(struct kbp_replay_opts)
+
+/* Exact quantiles by nearest rank of signed ns. */
+struct kbp_spread {
+	uint64_t samples;
+	int64_t min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
+};
+
+/* How well times were kept, by one clock. */
+struct kbp_replay_times {
+	struct kbp_spread late; /* after the intended time; what lies below 0 is the clocks' error */
+	struct kbp_spread gap; /* between two frames in a row: apart, and as meant to be; magnitude of the
+				 * difference */
+};
+
+/* What was replayed. Plain data; tx.sent moves while it runs. tx.sent + tx.send_errors + tx.unsent =
+ * scheduled. */
+struct kbp_replay_result {
+	struct kbp_sender_result tx;
+	uint64_t scheduled;
+	uint64_t timed; /* frames that the figures below speak of */
+	struct kbp_port_info port;
+	struct kbp_queue_info queue; /* ts_source_tx, ts_proof_tx and ts_epoch_tx say what stamps are */
+	bool frames; /* whole frames as in the schedule; otherwise payloads, and the kernel made the headers */
+	bool fifo;
+	char passed_over[256]; /* why it is not af_xdp, which was tried first; "": it was not tried, or works */
+	char digest[17]; /* of the payloads sent; "" of more than KBP_REPLAY_TIMED_MAX that were not all sent */
+	struct kbp_replay_times handed; /* to the backend, by the CPU's counter: always */
+	struct kbp_replay_times stamp; /* by the stamps of sent frames; no samples: there is no proven stamp,
+					 * or its clock cannot be compared */
+	uint64_t stamp_error_ns; /* stamps were compared with intended times within this */
+	uint64_t unstamped;	 /* frames sent and timed, without a stamp that can be compared */
+	uint64_t impossible; /* stamps before the frame was handed over, by more than the error: not used */
+	bool stepped;	     /* the stamps' clock was set meanwhile: stamps are not used */
+	char no_stamps[256]; /* why `stamp` has no samples; "" */
+};
+
+/* kbp_replay_open - get a backend ready to send a schedule.
+ *
+ * By the raw frames of an L2 backend; by payloads on `socket`, where the kernel makes the headers: source
+ * addresses, ports and MACs are then the host's own, and tagged frames are refused.
+ * Returns:  0 and *rp, or -errno and *rp = NULL.
+ * Errors:   -EMSGSIZE a frame is longer than the interface's MTU allows; -ENETDOWN it is down; -EINVAL a
+ *           member of opts; -EOPNOTSUPP tagged frames on socket; -EHOSTUNREACH socket: nobody answers for a
+ *           unicast address; -EMFILE socket: more flows than descriptors; those of kbp_port_open,
+ *           kbp_queue_open and kbp_sender_open.
+ * Owns:     the caller owns *rp until kbp_replay_close; the schedule and stop must outlive it.
+ * Blocks:   up to seconds (driver restart, carrier, neighbours).
+ * Threads:  any; the thread that runs it, in the network namespace it was opened in. */
+KBP_API int kbp_replay_open(const struct kbp_schedule *s, const struct kbp_replay_opts *opts,
+			    struct kbp_replay **rp, struct kbp_error *err);
+
+/* kbp_replay_run - send every frame at its time, and see how well that went.
+ *
+ * Open loop, as kbp_sender_run. Can be run again.
+ * Returns:  0 when all were tried or *stop was set, or -errno with the account up to there in *r.
+ * Errors:   as kbp_sender_run; -ENOMEM.
+ * Owns:     fills *r; keeps no pointer.
+ * Blocks:   until the last frame's time and up to 300 ms more; the CPU is busy throughout.
+ * Threads:  the one that opened it. */
+KBP_API int kbp_replay_run(struct kbp_replay *rp, struct kbp_replay_result *r, struct kbp_error *err);
+
+/* kbp_replay_close - give the interface back.
+ *
+ * Returns:  nothing.
+ * Owns:     rp is gone.
+ * Blocks:   briefly (frames in flight drain).
+ * Threads:  the one that opened it. NULL is fine. */
+KBP_API void kbp_replay_close(struct kbp_replay *rp);
 
 /* ---------------------------------------------------------------- digest */
 

@@ -88,6 +88,21 @@ static unsigned rx_peek(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
 	return n;
 }
 
+/* On queues with stamps: a second pass, out of the loop that all others run. */
+static unsigned rx_peek_stamped(struct kbp_queue *q, struct kbp_frame *f, unsigned max)
+{
+	const struct kbp_rx rx = { q, KBP_AF_XDP };
+	unsigned n = rx_peek(q, f, max);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct kbp_stamp s = kbp_axdp_frame_ts(rx, &f[i]);
+
+		f[i].ts_ns = s.ns;
+		f[i].flags |= s.flags;
+	}
+	return n;
+}
+
 static void rx_putback(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
@@ -211,10 +226,16 @@ uint32_t kbp_axdp_rx_special(struct kbp_axdp_queue *x, uint32_t max)
 		refill(x);
 	x->special &= ~(uint32_t)(KBP_AXDP_RETURNED | KBP_AXDP_AT_BOUND);
 	room = x->q.hold_max - x->q.held;
-	if (x->special & KBP_AXDP_CHAINS)
-		return chain_cut(x, kbp_axdp_rx_waiting(x, UINT32_MAX), max, room);
-	n = kbp_axdp_rx_waiting(x, max);
-	if (room)
+	if (x->special & KBP_AXDP_CHAINS) {
+		n = chain_cut(x, kbp_axdp_rx_waiting(x, UINT32_MAX), max, room);
+		if (x->q.flags & KBP_QUEUE_RX_STAMPS)
+			kbp_axdp_stamps_spread(x, n);
+	} else {
+		n = kbp_axdp_rx_waiting(x, max);
+	}
+	if (n && x->special & KBP_AXDP_STAMPS)
+		kbp_axdp_stamps_look(x, n);
+	if (room || x->special & KBP_AXDP_CHAINS)
 		return n;
 	x->special |= KBP_AXDP_AT_BOUND; /* until something is given back */
 	x->q.rx_count->hold_limited += n > 0;
@@ -321,6 +342,8 @@ uint32_t kbp_axdp_tx_find(struct kbp_axdp_queue *x, uint32_t n)
 {
 	uint32_t room, free;
 
+	if (x->q.flags & KBP_QUEUE_TX_STAMPS)
+		return 0;
 	n = kbp_axdp_tx_room(x, tx_buffers(x, n));
 	room = x->tx.seen - x->tx.idx;
 	free = kbp_axdp_tx_buffers_free(x);
@@ -390,10 +413,11 @@ static __attribute__((noinline)) uint32_t submit_room(struct kbp_axdp_queue *x,
 	return n;
 }
 
-static unsigned tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
+KBP_INLINE unsigned submit(struct kbp_queue *q, const struct kbp_frame *f, unsigned n, bool stamps)
 {
 	struct kbp_axdp_queue *x = kbp_axdp(q);
 	uint32_t at = x->tx.idx, end;
+	bool part = false; /* of a chain, and not the first */
 
 	if (KBP_UNLIKELY(x->special & KBP_AXDP_FORWARDED || n - 1 >= x->tx.seen - at)) {
 		n = submit_room(x, f, n);
@@ -416,11 +440,25 @@ static unsigned tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsign
 		}
 		d->addr = f->token;
 		d->len = len;
+		if (stamps) {
+			more |= kbp_axdp_tx_ask(x, f->token, !part);
+			part = more & KBP_FRAME_MORE;
+		}
 		d->options = more;
 	}
 	x->tx_ready = 0;
 	kbp_axdp_tx_publish(x, at, n);
 	return n;
+}
+
+static unsigned tx_submit(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
+{
+	return submit(q, f, n, false);
+}
+
+static unsigned tx_submit_stamped(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
+{
+	return submit(q, f, n, true);
 }
 
 static void tx_cancel(struct kbp_queue *q, const struct kbp_frame *f, unsigned n)
@@ -454,6 +492,8 @@ static unsigned tx_reap(struct kbp_queue *q, struct kbp_completion *c, unsigned 
 	for (uint32_t i = 0; i < n; i++) {
 		memset(&c[i], 0, sizeof(c[i]));
 		c[i].token = addr[(x->comp.idx + i) & x->comp.mask];
+		if (q->flags & KBP_QUEUE_TX_STAMPS)
+			kbp_axdp_stamps_sent(x, &c[i]);
 	}
 	kbp_axdp_collect(x, n);
 	return n;
@@ -510,11 +550,11 @@ void kbp_axdp_set_calls(struct kbp_queue *q)
 	if (q->chain_max > 1)
 		x->special |= KBP_AXDP_CHAINS;
 	q->kind = KBP_AF_XDP;
-	q->rx_peek = rx_peek;
+	q->rx_peek = q->flags & KBP_QUEUE_RX_STAMPS ? rx_peek_stamped : rx_peek;
 	q->rx_release = rx_release;
 	q->rx_putback = rx_putback;
 	q->tx_reserve = tx_reserve;
-	q->tx_submit = tx_submit;
+	q->tx_submit = q->flags & KBP_QUEUE_TX_STAMPS ? tx_submit_stamped : tx_submit;
 	q->tx_cancel = tx_cancel;
 	q->tx_reap = tx_reap;
 }

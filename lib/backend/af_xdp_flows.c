@@ -19,6 +19,8 @@
 
 #include "af_xdp.h"
 #include "flow_redirect.skel.h"
+#include "flow_stamp.skel.h"
+#include "flow_stamp_nic.skel.h"
 
 static struct kbp_axdp_port *axdp_port(const struct kbp_port *p)
 {
@@ -92,6 +94,7 @@ int kbp_axdp_program_attach(struct kbp_port *p, struct kbp_error *err)
 	uint32_t len = sizeof(info);
 	int prog = bpf_program__fd(a->skel->progs.flow_redirect), rc = 0;
 	unsigned first = p->info.requested == KBP_MODE_GENERIC ? 1 : 0;
+	char why[96];
 
 	if (a->link_fd >= 0)
 		return 0;
@@ -111,10 +114,12 @@ int kbp_axdp_program_attach(struct kbp_port *p, struct kbp_error *err)
 					 "attach the XDP program to %s", p->info.interface);
 		if (p->opts.flags & KBP_PORT_STRICT && p->info.requested != KBP_MODE_AUTO)
 			break;
-		if (!i)
-			snprintf(p->info.note, sizeof(p->info.note),
-				 "driver %s refused native XDP (%s)", p->info.driver,
+		if (!i) {
+			snprintf(why, sizeof(why), "driver %s refused native XDP (%s)",
+				 p->info.driver,
 				 rc == -ERANGE ? "MTU too large for it" : strerror(-rc));
+			kbp_port_note(p, why);
+		}
 	}
 	if (a->link_fd < 0)
 		return kbp_failf(
@@ -126,6 +131,86 @@ int kbp_axdp_program_attach(struct kbp_port *p, struct kbp_error *err)
 	if (!bpf_obj_get_info_by_fd(prog, &info, &len))
 		a->prog_id = info.id;
 	return 0;
+}
+
+/* ---------------------------------------------------------------- programs that write stamps */
+
+/* All maps are the base program's. */
+static int maps_share(struct kbp_axdp_port *a, struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		struct bpf_map *own = bpf_object__find_map_by_name(a->skel->obj, bpf_map__name(map));
+		int rc = own ? bpf_map__reuse_fd(map, bpf_map__fd(own)) : -ENOENT;
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Loads one and puts it in the place of the attached one, without a packet in between. bound: to the device,
+ * whose driver it may then ask for stamps (Documentation/networking/xdp-rx-metadata.rst). */
+static int program_replace(struct kbp_port *p, const void *elf, size_t bytes, bool bound)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "flow_redirect");
+	struct kbp_axdp_port *a = axdp_port(p);
+	struct bpf_object *obj = bpf_object__open_mem(elf, bytes, &opts);
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+	struct bpf_program *prog;
+	int rc;
+
+	if (!obj)
+		return -errno;
+	rc = maps_share(a, obj);
+	prog = bpf_object__find_program_by_name(obj, "flow_redirect");
+	if (!rc && bound) {
+		bpf_program__set_ifindex(prog, p->info.ifindex);
+		rc = bpf_program__set_flags(prog,
+					    bpf_program__flags(prog) | BPF_F_XDP_DEV_BOUND_ONLY);
+	}
+	if (!rc)
+		rc = bpf_object__load(obj);
+	if (!rc && bpf_link_update(a->link_fd, bpf_program__fd(prog), NULL))
+		rc = -errno;
+	if (!rc && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		a->prog_id = info.id;
+	bpf_object__close(obj); /* the link holds the program, the base object the maps */
+	return rc;
+}
+
+void kbp_axdp_program_stamp(struct kbp_port *p)
+{
+	struct kbp_axdp_port *a = axdp_port(p);
+	size_t bytes;
+	const void *elf;
+	int rc = -EOPNOTSUPP;
+
+	if (a->stamps)
+		return;
+	a->stamper = &a->skel->bss->stamper;
+	a->stamps_less[0] = '\0';
+	if (a->native) {
+		elf = flow_stamp_nic__elf_bytes(&bytes);
+		rc = program_replace(p, elf, bytes, true);
+	}
+	a->stamps = !rc;
+	if (a->stamps)
+		return;
+	snprintf(a->stamps_less, sizeof(a->stamps_less), "no NIC stamps: %s",
+		 a->native ? "the kernel (6.3 or later) or driver does not give them to XDP" :
+			     "generic XDP never has them");
+	*a->stamper = KBP_XDP_STAMPER_SOFTWARE;
+	elf = flow_stamp__elf_bytes(&bytes);
+	rc = program_replace(p, elf, bytes, false);
+	a->stamps = !rc;
+	if (rc)
+		snprintf(a->stamps_less, sizeof(a->stamps_less),
+			 "the XDP program that writes them was refused (%s): the kernel has to be 6.1 or later",
+			 strerror(-rc));
 }
 
 void kbp_axdp_program_unload(struct kbp_port *p)

@@ -145,70 +145,54 @@ static int wait_carrier(struct kbp_port *p, bool was_running, struct kbp_error *
 
 /* ---------------------------------------------------------------- queue: memory and rings */
 
-static void ring_of_cons(struct kbp_axdp_ring *r, const struct xsk_ring_cons *c)
+static void note(struct kbp_axdp_full *full, const char *fmt, ...) KBP_PRINTF(2, 3);
+
+/* Adds to what was asked for and not got. */
+static void note(struct kbp_axdp_full *full, const char *fmt, ...)
 {
-	r->prod = c->producer;
-	r->cons = c->consumer;
-	r->slots = c->ring;
-	r->flags = c->flags;
-	r->mask = c->mask;
-	r->size = c->size;
-	r->idx = r->seen = *c->consumer;
+	size_t n = strlen(full->note);
+	va_list args;
+
+	if (n && n < sizeof(full->note) - 2)
+		n += (size_t)snprintf(full->note + n, sizeof(full->note) - n, "; ");
+	va_start(args, fmt);
+	if (n < sizeof(full->note))
+		vsnprintf(full->note + n, sizeof(full->note) - n, fmt, args);
+	va_end(args);
 }
 
-static void ring_of_prod(struct kbp_axdp_ring *r, const struct xsk_ring_prod *c)
+/* Stamps of one direction that were asked for cannot be had: refused, or noted and taken out of the options. */
+static int stamps_lacking(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
+			  uint32_t which, const char *why, struct kbp_error *err)
 {
-	r->prod = c->producer;
-	r->cons = c->consumer;
-	r->slots = c->ring;
-	r->flags = c->flags;
-	r->mask = c->mask;
-	r->size = c->size;
-	r->idx = *c->producer;
-	r->seen = *c->consumer;
+	const char *dir = which == KBP_QUEUE_TX_STAMPS ? "TX" : "RX";
+
+	if (p->opts.flags & KBP_PORT_STRICT)
+		return kbp_failf(err, -EOPNOTSUPP, why, "open an af_xdp queue on %s with %s stamps",
+				 p->info.interface, dir);
+	note(full, "no %s stamps: %s", dir, why);
+	c->opts.flags &= ~which;
+	return 0;
 }
 
-static int umem_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
-		     struct kbp_error *err)
+/* Why memory or rings could not be had. */
+static int memory_failed(struct kbp_port *p, const struct kbp_axdp_full *full, int rc,
+			 struct kbp_error *err)
+{
+	return kbp_failf(err, rc,
+			 rc == -EPERM ?
+				 "needs CAP_NET_RAW, and CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK "
+				 "(ulimit -l): run as root" :
+				 "the kernel refused the memory: is CONFIG_XDP_SOCKETS on?",
+			 "register %zu bytes of packet memory for %s", full->mem.bytes,
+			 p->info.interface);
+}
+
+/* Every buffer to its place: in the fill ring, or on the stack of free TX buffers. */
+static int buffers_make(struct kbp_axdp_full *full, uint32_t n_rx, struct kbp_error *err)
 {
 	struct kbp_axdp_queue *x = &full->x;
-	bool rx = c->opts.flags & KBP_QUEUE_RX, tx = c->opts.flags & KBP_QUEUE_TX;
-	uint32_t n_rx = rx ? c->opts.rx_ring + c->opts.hold_max : 0;
-	uint32_t n_tpl = tx ? KBP_AXDP_TEMPLATES : 0;
-	struct xsk_umem_config cfg = {
-		.fill_size = pow2_at_least(n_rx ? n_rx : 2),
-		/* the kernel reserves a comp slot with each TX descriptor, so the TX ring bounds
-		 * it */
-		.comp_size = tx ? 2 * c->opts.tx_ring : 2,
-	};
-	uint64_t bytes;
-	int rc;
 
-	x->chunk = kbp_axdp_chunk(p->info.mtu, p->opts.frame_bytes);
-	cfg.frame_size = x->chunk;
-	x->n_tx = tx ? c->opts.tx_ring : 0;
-	x->rx_bytes = (uint64_t)n_rx * x->chunk;
-	x->tx_end = x->rx_bytes + (uint64_t)x->n_tx * x->chunk;
-	bytes = x->tx_end + (uint64_t)n_tpl * x->chunk;
-	rc = kbp_memory_alloc(&full->mem, bytes, p->info.numa_node,
-			      !(p->opts.flags & KBP_PORT_NO_HUGEPAGES), err);
-	if (rc)
-		return rc;
-	x->umem = full->mem.base;
-	rc = xsk_umem__create(&full->umem, full->mem.base, bytes, &full->fill, &full->comp, &cfg);
-	if (rc)
-		return kbp_failf(err, rc,
-				 rc == -EPERM ?
-					 "needs CAP_NET_RAW, and CAP_IPC_LOCK or a larger RLIMIT_MEMLOCK "
-					 "(ulimit -l): run as root" :
-					 "the kernel refused the memory: is CONFIG_XDP_SOCKETS on?",
-				 "register %llu bytes of packet memory for %s",
-				 (unsigned long long)bytes, p->info.interface);
-	/* libxdp's socket would survive exec, and with it its hold on the channel */
-	if (fcntl(xsk_umem__fd(full->umem), F_SETFD, FD_CLOEXEC))
-		return kbp_fail(err, -errno, "open an af_xdp queue", "%s", strerror(errno));
-	ring_of_prod(&x->fill, &full->fill);
-	ring_of_cons(&x->comp, &full->comp);
 	x->returned = calloc(n_rx + 1u, sizeof(*x->returned));
 	x->tx_free = calloc(x->n_tx + 1u, sizeof(*x->tx_free));
 	if (!x->returned || !x->tx_free)
@@ -218,27 +202,59 @@ static int umem_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 	__atomic_store_n(x->fill.prod, x->fill.idx, __ATOMIC_RELEASE);
 	x->tx_top = x->tx_free;
 	for (uint32_t i = 0; i < x->n_tx; i++)
-		*x->tx_top++ = x->rx_bytes + (uint64_t)i * x->chunk;
+		*x->tx_top++ = x->rx_bytes + (uint64_t)i * x->chunk + full->tx_head;
 	return 0;
+}
+
+static int umem_make(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
+		     struct kbp_error *err)
+{
+	struct kbp_axdp_queue *x = &full->x;
+	bool rx = c->opts.flags & KBP_QUEUE_RX, tx = c->opts.flags & KBP_QUEUE_TX;
+	uint32_t n_rx = rx ? c->opts.rx_ring + c->opts.hold_max : 0;
+	uint32_t n_tpl = tx ? KBP_AXDP_TEMPLATES : 0;
+	uint32_t meta = c->opts.flags & KBP_QUEUE_TX_STAMPS ? sizeof(struct kbp_axdp_tx_meta) : 0;
+	struct kbp_axdp_sizes sizes = {
+		.fill = pow2_at_least(n_rx ? n_rx : 2),
+		/* the kernel reserves a comp slot with each TX descriptor, so the TX ring bounds
+		 * it */
+		.comp = tx ? 2 * c->opts.tx_ring : 2,
+		.rx = rx ? c->opts.rx_ring : 0,
+		.tx = tx ? c->opts.tx_ring : 0,
+	};
+	int rc;
+
+	x->chunk = kbp_axdp_chunk(p->info.mtu, p->opts.frame_bytes);
+	x->n_tx = sizes.tx;
+	x->rx_bytes = (uint64_t)n_rx * x->chunk;
+	x->tx_end = x->rx_bytes + (uint64_t)x->n_tx * x->chunk;
+	rc = kbp_memory_alloc(&full->mem, x->tx_end + (uint64_t)n_tpl * x->chunk, p->info.numa_node,
+			      !(p->opts.flags & KBP_PORT_NO_HUGEPAGES), err);
+	if (rc)
+		return rc;
+	x->umem = full->mem.base;
+	rc = kbp_axdp_socket_open(full, &sizes, &meta);
+	if (rc)
+		return memory_failed(p, full, rc, err);
+	if (c->opts.flags & KBP_QUEUE_TX_STAMPS && !meta) {
+		rc = stamps_lacking(p, c, full, KBP_QUEUE_TX_STAMPS,
+				    "the kernel (6.8 or later) has no metadata of sent frames", err);
+		if (rc)
+			return rc;
+	}
+	full->tx_head = meta ? KBP_AXDP_TX_HEAD : 0;
+	return buffers_make(full, n_rx, err);
 }
 
 /* One attempt to bind in one mode; waits while an earlier owner lets go. */
 static int bind_once(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
 		     uint16_t flags)
 {
-	bool rx = c->opts.flags & KBP_QUEUE_RX, tx = c->opts.flags & KBP_QUEUE_TX;
-	struct xsk_socket_config cfg = {
-		.rx_size = c->opts.rx_ring,
-		.tx_size = c->opts.tx_ring,
-		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(flags | XDP_USE_NEED_WAKEUP |
-					 (c->opts.flags & KBP_QUEUE_MULTI_BUFFER ? XDP_USE_SG : 0)),
-	};
-
+	flags |= XDP_USE_NEED_WAKEUP;
+	if (c->opts.flags & KBP_QUEUE_MULTI_BUFFER)
+		flags |= XDP_USE_SG;
 	for (int ms = 0;; ms += 5) {
-		int rc = xsk_socket__create(&full->xsk, p->info.interface, c->opts.channel,
-					    full->umem, rx ? &full->rx : NULL,
-					    tx ? &full->tx : NULL, &cfg);
+		int rc = kbp_axdp_socket_bind(full, p->info.ifindex, c->opts.channel, flags);
 
 		if (rc != -EBUSY || ms >= BUSY_WAIT_MS)
 			return rc;
@@ -263,22 +279,6 @@ static int bind_failed(struct kbp_port *p, struct kbp_queue_cold *c, int rc, str
 		hint = "the interface is down: ip link set dev IFACE up";
 	return kbp_failf(err, rc, hint, "bind an af_xdp socket to %s channel %u", p->info.interface,
 			 c->opts.channel);
-}
-
-static void note(struct kbp_axdp_full *full, const char *fmt, ...) KBP_PRINTF(2, 3);
-
-/* Adds to what was asked for and not got. */
-static void note(struct kbp_axdp_full *full, const char *fmt, ...)
-{
-	size_t n = strlen(full->note);
-	va_list args;
-
-	if (n && n < sizeof(full->note) - 2)
-		n += (size_t)snprintf(full->note + n, sizeof(full->note) - n, "; ");
-	va_start(args, fmt);
-	if (n < sizeof(full->note))
-		vsnprintf(full->note + n, sizeof(full->note) - n, fmt, args);
-	va_end(args);
 }
 
 static int bind_best(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
@@ -308,7 +308,7 @@ static int bind_best(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 	if (rc)
 		return bind_failed(p, c, rc, err);
 	full->mode = a->native || a->link_fd < 0 ? KBP_MODE_COPY : KBP_MODE_GENERIC;
-	if (!getsockopt(xsk_socket__fd(full->xsk), SOL_XDP, XDP_OPTIONS, &got, &len) &&
+	if (!getsockopt(full->fd, SOL_XDP, XDP_OPTIONS, &got, &len) &&
 	    got.flags & XDP_OPTIONS_ZEROCOPY)
 		full->mode = KBP_MODE_ZEROCOPY;
 	return 0;
@@ -318,7 +318,7 @@ static int bind_best(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_ax
 
 static void busy_poll_set(struct kbp_axdp_full *full)
 {
-	int fd = xsk_socket__fd(full->xsk), one = 1, usecs = 20, budget = 64;
+	int fd = full->fd, one = 1, usecs = 20, budget = 64;
 	socklen_t len = sizeof(full->napi_id);
 
 	/* without a NAPI id the options are accepted and do nothing (veth) */
@@ -337,11 +337,7 @@ static void busy_poll_set(struct kbp_axdp_full *full)
 
 static void queue_free(struct kbp_axdp_full *full)
 {
-	/* libxdp unmaps the rings before it closes the socket; otherwise the channel stays busy */
-	if (full->xsk)
-		xsk_socket__delete(full->xsk);
-	if (full->umem)
-		xsk_umem__delete(full->umem);
+	kbp_axdp_socket_close(full);
 	kbp_memory_free(&full->mem);
 	free(full->x.returned);
 	free(full->x.tx_free);
@@ -361,9 +357,6 @@ static int queue_check(struct kbp_port *p, const struct kbp_queue_opts *o, struc
 {
 	uint32_t room = frame_room(kbp_axdp_chunk(p->info.mtu, p->opts.frame_bytes));
 
-	if (o->flags & (KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS) && p->opts.flags & KBP_PORT_STRICT)
-		return kbp_fail(err, -EOPNOTSUPP, "open an af_xdp queue",
-				"this backend has no timestamps yet");
 	if (o->flags & KBP_QUEUE_RX && !(o->flags & KBP_QUEUE_MULTI_BUFFER) &&
 	    frame_max(p->info.mtu) > room)
 		return kbp_fail(err, -EMSGSIZE, "open an af_xdp queue",
@@ -372,6 +365,23 @@ static int queue_check(struct kbp_port *p, const struct kbp_queue_opts *o, struc
 				"KBP_QUEUE_MULTI_BUFFER",
 				p->info.mtu, p->info.interface,
 				kbp_axdp_chunk(p->info.mtu, p->opts.frame_bytes), room, room - 22);
+	return 0;
+}
+
+/* The program that this queue's frames go through. */
+static int program_ready(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_axdp_full *full,
+			 struct kbp_error *err)
+{
+	const struct kbp_axdp_port *a = p->priv;
+	int rc = kbp_axdp_program_attach(p, err);
+
+	if (rc || !(c->opts.flags & KBP_QUEUE_RX_STAMPS))
+		return rc;
+	kbp_axdp_program_stamp(p);
+	if (!a->stamps)
+		return stamps_lacking(p, c, full, KBP_QUEUE_RX_STAMPS, a->stamps_less, err);
+	if (a->stamps_less[0])
+		note(full, "%s", a->stamps_less);
 	return 0;
 }
 
@@ -395,8 +405,10 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	if (!full)
 		return kbp_fail(err, -ENOMEM, "open an af_xdp queue", "out of memory");
 	memset(full, 0, sizeof(*full));
+	full->fd = -1;
+	full->phc = before.phc;
 	if (c->opts.flags & KBP_QUEUE_RX) {
-		rc = kbp_axdp_program_attach(p, err);
+		rc = program_ready(p, c, full, err);
 		if (!rc)
 			rc = wait_carrier(p, before.running, err);
 	}
@@ -406,20 +418,15 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 		rc = bind_best(p, c, full, err);
 	if (rc)
 		goto fail;
-	if (c->opts.flags & KBP_QUEUE_RX)
-		ring_of_cons(&full->x.rx, &full->rx);
-	if (c->opts.flags & KBP_QUEUE_TX)
-		ring_of_prod(&full->x.tx, &full->tx);
-	full->x.fd = (uint32_t)xsk_socket__fd(full->xsk);
+	full->x.fd = (uint32_t)full->fd;
 	if (c->opts.flags & KBP_QUEUE_BUSY_POLL)
 		busy_poll_set(full);
-	if (c->opts.flags & (KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS))
-		note(full, "no timestamps on this backend");
-	c->opts.flags &= ~(uint32_t)(KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS);
+	if (c->opts.flags & KBP_QUEUE_RX_STAMPS)
+		kbp_axdp_stamps_begin(full, p->priv);
 	for (int i = 0; i < KBP_XDP_COUNTS; i++)
 		full->count_base[i] = kbp_axdp_program_count(p, (enum kbp_xdp_count)i);
 	if (c->opts.flags & KBP_QUEUE_RX) {
-		rc = kbp_axdp_map_socket(p, c->opts.channel, xsk_socket__fd(full->xsk));
+		rc = kbp_axdp_map_socket(p, c->opts.channel, full->fd);
 		if (rc) {
 			kbp_failf(err, rc, "the program's socket map refused it",
 				  "serve channel %u of %s", c->opts.channel, p->info.interface);
@@ -428,8 +435,9 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	}
 	p->info.achieved = full->mode;
 	p->info.proof = KBP_BOUND;
-	if (full->note[0] && !p->info.note[0])
-		snprintf(p->info.note, sizeof(p->info.note), "%s", full->note);
+	if (full->note[0])
+		kbp_port_note(p, full->note);
+	full->x.q.flags = c->opts.flags;
 	full->x.q.chain_max = c->opts.flags & KBP_QUEUE_MULTI_BUFFER ? chain_max(p, &full->x) : 1;
 	kbp_axdp_set_calls(&full->x.q);
 	*q = &full->x.q;
@@ -473,21 +481,23 @@ static unsigned queue_reserved(const struct kbp_queue *q)
 static void queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 {
 	const struct kbp_axdp_full *full = kbp_axdp_full(q);
+	uint32_t room = full->x.chunk - KBP_HDR_ROOM - full->tx_head;
 
 	info->l2 = true;
 	info->hugepages = full->mem.hugepages;
 	info->numa_node = full->mem.node;
 	info->mode = full->mode;
 	info->proof = q->rx_count->frames ? KBP_PROVEN : KBP_BOUND;
-	info->payload_max = (full->x.chunk - KBP_HDR_ROOM < q->port->info.mtu - 28u) ?
-				    full->x.chunk - KBP_HDR_ROOM :
-				    q->port->info.mtu - 28u;
+	info->payload_max = q->port->info.mtu - 28u;
+	if (room < info->payload_max)
+		info->payload_max = room;
 	info->napi_id = full->napi_id;
 	info->busy_poll = q->flags & KBP_QUEUE_BUSY_POLL ?
 				  (full->busy_poll_works ? KBP_YES : KBP_NO) :
 				  KBP_UNKNOWN;
 	info->accelerated = KBP_NO;
 	snprintf(info->note, sizeof(info->note), "%s", full->note);
+	kbp_axdp_stamps_info(full, info);
 }
 
 static int queue_fd(const struct kbp_queue *q)
@@ -534,7 +544,7 @@ static void queue_counters(const struct kbp_queue *q, struct kbp_counter_list *l
 static int txflow_open(struct kbp_txflow *t, const struct kbp_flow *flow, struct kbp_error *err)
 {
 	const struct kbp_axdp_queue *x = kbp_axdp(t->q);
-	uint32_t room = x->chunk - t->hdr_len;
+	uint32_t room = x->chunk - t->hdr_len - kbp_axdp_full(t->q)->tx_head;
 
 	(void)flow;
 	(void)err;
@@ -576,7 +586,7 @@ static int template_open(struct kbp_template *tpl, struct kbp_error *err)
 				"a queue has %u templates, and all are open or in flight",
 				KBP_AXDP_TEMPLATES);
 	full->tpl_open[i] = true;
-	tpl->token = full->x.tx_end + (uint64_t)i * full->x.chunk;
+	tpl->token = full->x.tx_end + (uint64_t)i * full->x.chunk + full->tx_head;
 	tpl->payload = full->x.umem + tpl->token + tpl->t->hdr_len;
 	return 0;
 }
@@ -593,7 +603,7 @@ static unsigned template_send(struct kbp_template *tpl)
 	d = &((struct xdp_desc *)x->tx.slots)[x->tx.idx & x->tx.mask];
 	d->addr = tpl->token;
 	d->len = tpl->len + tpl->t->hdr_len;
-	d->options = 0;
+	d->options = x->q.flags & KBP_QUEUE_TX_STAMPS ? kbp_axdp_tx_ask(x, d->addr, true) : 0;
 	kbp_axdp_full(&x->q)->tpl_busy[template_slot(tpl)] = true;
 	x->n_strange++;
 	kbp_axdp_tx_publish(x, x->tx.idx + 1, 1);
@@ -621,6 +631,7 @@ const struct kbp_backend kbp_backend_af_xdp = {
 	.queue_info = queue_info,
 	.queue_fd = queue_fd,
 	.queue_pending = queue_pending,
+	.queue_sync = kbp_axdp_stamps_sync,
 	.queue_counters = queue_counters,
 	.flow_add = kbp_axdp_flow_add,
 	.flow_del = kbp_axdp_flow_del,

@@ -2,6 +2,9 @@
 /*
  * flow_redirect.bpf.c - redirect the chosen UDP flows to AF_XDP, pass everything else to the kernel, so that
  * ssh, ARP, PTP and IGMP live on.
+ *
+ * Compiled three times: as it is; with KBP_STAMP, which writes a stamp in front of redirected packets (enum
+ * kbp_xdp_stamper); with KBP_STAMP_NIC too, which asks the driver for the NIC's. They share their maps.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -44,6 +47,15 @@ struct {
 } counts SEC(".maps");
 
 __u32 n_shapes; /* shapes in use; written by user space after the shape itself */
+__u32 stamper;	/* enum kbp_xdp_stamper */
+
+#ifdef KBP_STAMP
+/* of kernel 6.1, which the headers may be older than */
+static __u64 (*ktime_get_tai_ns)(void) = (void *)208;
+#endif
+#ifdef KBP_STAMP_NIC
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *timestamp) __ksym;
+#endif
 
 struct vlan_hdr {
 	__be16 tci;
@@ -149,6 +161,37 @@ static __always_inline int matches(const struct kbp_flow_key *key)
 	return 0;
 }
 
+#ifdef KBP_STAMP
+/* A driver may offer the call and have no stamp: then the program's own are taken, for good. */
+static __always_inline __u64 nic_stamp(const struct xdp_md *ctx)
+{
+	__u64 nic = 0;
+
+#ifdef KBP_STAMP_NIC
+	if (bpf_xdp_metadata_rx_timestamp(ctx, &nic))
+		nic = 0;
+	if (stamper == KBP_XDP_STAMPER_OPEN)
+		__sync_val_compare_and_swap(&stamper, KBP_XDP_STAMPER_OPEN,
+					    nic ? KBP_XDP_STAMPER_NIC : KBP_XDP_STAMPER_SOFTWARE);
+#endif
+	return nic;
+}
+
+/* The packet's pointers are not valid any more afterwards. */
+static __always_inline void stamp(struct xdp_md *ctx)
+{
+	__u64 nic = nic_stamp(ctx), *at;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*at))) {
+		stamper = KBP_XDP_STAMPER_NO_ROOM;
+		return;
+	}
+	at = (void *)(long)ctx->data_meta;
+	if ((void *)(at + 1) <= (void *)(long)ctx->data)
+		*at = stamper == KBP_XDP_STAMPER_NIC ? nic : ktime_get_tai_ns();
+}
+#endif
+
 SEC("xdp.frags")
 int flow_redirect(struct xdp_md *ctx)
 {
@@ -165,6 +208,10 @@ int flow_redirect(struct xdp_md *ctx)
 		return XDP_PASS;
 	verdict = (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 	count(verdict == XDP_REDIRECT ? KBP_XDP_MATCHED : KBP_XDP_UNSERVED);
+#ifdef KBP_STAMP
+	if (verdict == XDP_REDIRECT)
+		stamp(ctx);
+#endif
 	return verdict;
 }
 

@@ -24,6 +24,15 @@ struct kbp_flow_key {
 	__u8 proto;
 };
 
+/* Whose stamp a stamping program writes into the 8 bytes in front of a packet, 0 when there is none. Settled
+ * once for a port, by the program at its first packet or by user space before that. */
+enum kbp_xdp_stamper {
+	KBP_XDP_STAMPER_OPEN,
+	KBP_XDP_STAMPER_SOFTWARE, /* the program's own: CLOCK_TAI when it ran */
+	KBP_XDP_STAMPER_NIC,	  /* as the driver gives it */
+	KBP_XDP_STAMPER_NO_ROOM,  /* nobody's: the driver keeps no room in front of packets */
+};
+
 enum kbp_xdp_count {
 	KBP_XDP_MATCHED,   /* redirected to a queue of ours */
 	KBP_XDP_UNSERVED,  /* matched, but no queue of ours on this channel: given to the kernel */

@@ -663,6 +663,9 @@ static unsigned on_stamp(struct kbp_rx rx, struct kbp_frame f, void *arg)
 	struct kbp_stamp s = kbp_frame_ts(rx, &f), *last = arg;
 
 	assert_true(s.flags & KBP_FRAME_TS);
+	/* nobody watches a clock: unknown, unless the device itself speaks of its own */
+	if (rx.q->kind != KBP_EF_VI_SIM)
+		assert_int_equal(s.flags & KBP_FRAME_SYNC_MASK, KBP_SYNC_UNKNOWN);
 	assert_true(s.ns > last->ns);
 	last->ns = s.ns;
 	last->frac++;

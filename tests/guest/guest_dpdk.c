@@ -6,12 +6,20 @@
  *   guest_dpdk diagnose ADDR        the dpdk backend must refuse a device that its kernel driver holds
  *   guest_dpdk xdp IFNAME           native XDP: 0 it was bound; 3 refused, and without strict generic instead
  *   guest_dpdk pass BACKEND A B N   N datagrams from A to B: every one, in order, and all counters agree
+ *   guest_dpdk stamps BACKEND A B   datagrams from A to B, whose NIC was told to stamp them: whose stamps there are
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include <linux/net_tstamp.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <kbypass/hot.h>
 
@@ -21,12 +29,15 @@
 #define STALL_NS 20000000000ll
 #define HEADER_BYTES 42u /* Ethernet, IPv4, UDP */
 #define FLOW "239.7.7.7:5000@10.7.7.1:4000"
+#define STAMPED 40u /* datagrams whose stamps are looked at */
 
 /* Ethernet to the group's address (RFC 1112), IPv4 with TTL 1, UDP; lengths and sums are filled in later. */
 static const char header[HEADER_BYTES + 1] =
 	"\x01\x00\x5e\x07\x07\x07\x02\x00\x00\x00\x00\x01\x08\x00"
 	"\x45\x00\x00\x00\x00\x00\x40\x00\x01\x11\x00\x00\x0a\x07\x07\x01\xef\x07\x07\x07"
 	"\x0f\xa0\x13\x88\x00\x00\x00\x00";
+
+static uint8_t source[4] = { 10, 7, 7, 1 };
 
 struct end {
 	struct kbp_port *port;
@@ -169,6 +180,7 @@ static uint32_t raw_write(uint8_t *p, uint32_t number)
 	uint32_t len = payload_write(p + HEADER_BYTES, number), sum = 0;
 
 	memcpy(p, header, HEADER_BYTES);
+	memcpy(p + 26, source, sizeof(source));
 	kbp_store_be16(p + 16, len + 28);
 	kbp_store_be16(p + 38, len + 8);
 	for (uint32_t i = 14; i < 34; i += 2)
@@ -284,6 +296,89 @@ static int pass(const char *backend, const char *from, const char *to, uint32_t 
 	return !good || qi.proof != KBP_PROVEN;
 }
 
+/* ---------------------------------------------------------------- stamps */
+
+struct stamps {
+	uint64_t last;
+	unsigned frames, stamped, backwards, in_sync;
+};
+
+static unsigned on_stamp(struct kbp_rx rx, struct kbp_frame f, void *arg)
+{
+	struct kbp_stamp s = kbp_frame_ts(rx, &f);
+	struct stamps *b = arg;
+
+	b->frames++;
+	b->stamped += (s.flags & KBP_FRAME_TS) != 0;
+	b->in_sync += (s.flags & KBP_FRAME_SYNC_MASK) != 0;
+	b->backwards += s.flags & KBP_FRAME_TS && s.ns <= b->last;
+	b->last = s.ns;
+	return KBP_DONE;
+}
+
+/* What the NIC is told to stamp; "none" where the driver has no such setting. */
+static const char *stamping(const char *ifname)
+{
+	struct hwtstamp_config c = { 0 };
+	struct ifreq ifr = { .ifr_data = (void *)&c };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	bool there;
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	there = !ioctl(fd, SIOCGHWTSTAMP, &ifr);
+	close(fd);
+	if (!there)
+		return "none";
+	if (c.rx_filter == HWTSTAMP_FILTER_NONE && c.tx_type == HWTSTAMP_TX_OFF)
+		return "off";
+	return c.rx_filter == HWTSTAMP_FILTER_ALL && c.tx_type == HWTSTAMP_TX_ON ? "all" : "some";
+}
+
+static int stamps(const char *backend, const char *from, const char *to)
+{
+	static const char *const source_name[] = { "none", "kernel", "driver", "NIC" };
+	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
+	struct kbp_queue_opts qo = KBP_QUEUE_OPTS_INIT;
+	const char *before = stamping(to), *during, *after;
+	struct kbp_queue_info qi;
+	struct kbp_port_info pi;
+	struct stamps b = { 0 };
+	struct kbp_flow flow;
+	struct kbp_txflow *t;
+	struct end a, e;
+	uint32_t sent = 0;
+	int64_t start;
+
+	end_open("af_xdp", from, &a);
+	po.flags = KBP_PORT_STAMPING;
+	qo.flags = KBP_QUEUE_RX_STAMPS | KBP_QUEUE_TX_STAMPS;
+	must(kbp_port_open(backend, to, &po, &e.port, &err), to);
+	must(kbp_queue_open(e.port, &qo, &e.q, &err), to);
+	during = stamping(to);
+	must(kbp_flow_parse("239.7.7.7:5000", &flow, &err), "parse the flow");
+	must(kbp_flow_add(e.q, &flow, NULL, &err), "add the flow");
+	must(kbp_txflow_open_raw(a.q, &t, &err), "open a raw txflow");
+	if (!both_up(&a, &e))
+		return 1;
+	source[1] = 9; /* of another host: the kernel takes no datagram of its own address from a wire */
+	for (start = now_ns(); b.frames < STAMPED && now_ns() - start < STALL_NS;) {
+		if (sent < STAMPED && sent - b.frames < BURST)
+			sent += send_some(a.q, t, true, sent, 1);
+		kbp_rx_each(kbp_rx_of(e.q), 32, on_stamp, &b);
+	}
+	kbp_port_info(e.port, &pi);
+	kbp_queue_info(e.q, &qi);
+	kbp_txflow_close(t);
+	end_close(&a);
+	end_close(&e);
+	after = stamping(to);
+	printf("the port says: %s\nthe queue says: %s\n", pi.note, qi.note);
+	printf("stamping %s, %s, %s; %u of %u frames stamped, %u not advancing, %u in sync; source %s, %s; tx %s\n",
+	       before, during, after, b.stamped, b.frames, b.backwards, b.in_sync,
+	       source_name[qi.ts_source], proof_name[qi.ts_proof], source_name[qi.ts_source_tx]);
+	return b.frames != STAMPED || b.in_sync || b.backwards || strcmp(before, after) != 0;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -294,6 +389,9 @@ int main(int argc, char **argv)
 		return xdp(argv[2]);
 	if (argc == 6 && !strcmp(argv[1], "pass"))
 		return pass(argv[2], argv[3], argv[4], (uint32_t)strtoul(argv[5], NULL, 10));
-	fprintf(stderr, "usage: guest_dpdk diagnose ADDR | xdp IFNAME | pass BACKEND A B N\n");
+	if (argc == 5 && !strcmp(argv[1], "stamps"))
+		return stamps(argv[2], argv[3], argv[4]);
+	fprintf(stderr, "usage: guest_dpdk diagnose ADDR | xdp IFNAME | pass BACKEND A B N | "
+			"stamps BACKEND A B\n");
 	return 2;
 }

@@ -36,6 +36,9 @@ MARKERS = {
     "native XDP on virtio_net": [r"copy, bound"],
     "native XDP refused on e1000e": [r"does not support", r"generic, driver e1000e refused native"],
     "packets through native XDP": [r"copy, proven"],
+    # no NIC here stamps. virtio_net has no such setting and says so; e1000e takes it, and every stamp is zero
+    "stamps of native XDP": [r"stamping none, none, none", r"40 of 40 frames stamped", r"source driver, proven"],
+    "stamps of a NIC that has none": [r"stamping off, all, off", r"source (none|kernel)"],
     # who holds the device, and what gives it to us
     "unbound e1000e is diagnosed": [r"00:03\.0", r"e1000e", r"uio_pci_generic|vfio-pci", r"driver_override|devbind"],
     "unbound virtio is diagnosed": [r"00:05\.0", r"virtio", r"uio_pci_generic|vfio-pci", r"driver_override|devbind"],

@@ -520,6 +520,94 @@ static void results_and_every_sample_are_on_disk(void **state)
 	kbp_results_free(bench(&o)); /* our own results may be replaced */
 }
 
+static uint32_t *samples_read(const char *file, size_t n)
+{
+	uint32_t *v = malloc((n + 1) * sizeof(*v));
+	char path[160];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fread(v, sizeof(*v), n + 1, f), n);
+	fclose(f);
+	return v;
+}
+
+/* Frame by frame the parts of a latency make the whole, but for rounding and for what was clipped at 0. */
+static void parts_make_the_whole(const struct kbp_result_run *r, size_t n)
+{
+	uint32_t *whole = samples_read(r->samples_file, n),
+		 *rx = samples_read(r->stamps.rx_path_file, n),
+		 *wire = samples_read(r->stamps.wire_to_stamp_file, n);
+	size_t parted = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t sum = (uint64_t)rx[i] + wire[i];
+
+		assert_int_equal(rx[i] == UINT32_MAX, wire[i] == UINT32_MAX);
+		if (rx[i] == UINT32_MAX)
+			continue;
+		parted++;
+		if (rx[i] && wire[i])
+			assert_in_range(sum, whole[i] - 1, whole[i]);
+		else
+			assert_in_range(sum, whole[i], whole[i] + r->stamps.error_ns + 2);
+	}
+	assert_int_equal(parted + r->stamps.unstamped + r->stamps.voided + r->stamps.impossible, n);
+	free(whole);
+	free(rx);
+	free(wire);
+}
+
+static void a_latency_is_parted_at_the_stamp_and_the_stamp_is_named(void **state)
+{
+	static const char *const source[] = { "kernel", "driver", "driver" };
+	struct kbp_bench_opts o = small();
+	struct kbp_results *res;
+
+	(void)state;
+	o.out_dir = dir;
+	o.stamps = true;
+	res = bench(&o);
+	assert_string_equal(kbp_results_fact(res, "stamps"), "true");
+	for (uint32_t i = 0; i < res->n_runs; i++) {
+		const struct kbp_result_run *r = &res->run[i];
+
+		assert_whole(r, 2000);
+		if (!r->stamps.source[0]) {
+			const struct kbp_finding *f = finding(res, "no_stamps");
+
+			assert_true(f && f->note);
+			assert_string_equal(f->backend, r->backend);
+			continue;
+		}
+		assert_string_equal(r->stamps.source, source[i]);
+		parts_make_the_whole(r, 2000);
+		if (finding(res, "clock_stepped"))
+			continue; /* somebody sets the clock */
+		assert_string_equal(r->stamps.proof, "proven");
+		assert_true(r->stamps.error_ns > 0);
+		assert_int_equal(r->stamps.impossible, 0);
+		/* the first stamps after they were switched on can be missing */
+		assert_true(r->stamps.rx_path.samples > 800);
+		assert_int_equal(r->stamps.rx_path.samples, r->stamps.wire_to_stamp.samples);
+		assert_true(r->stamps.rx_path.samples <= r->latency.samples);
+	}
+	assert_string_equal(res->run[0].stamps.source, "kernel");
+	assert_string_equal(res->run[2].stamps.source, "driver");
+	assert_true(res->run[2].emulated);
+	kbp_results_free(res);
+	o.stamps = false;
+	o.backends = "socket";
+	o.rounds = 1;
+	o.seconds = 0.3;
+	res = bench(&o); /* takes the place of the earlier results, and of their files */
+	assert_string_equal(res->run[0].stamps.source, "");
+	assert_string_equal(kbp_results_fact(res, "stamps"), "false");
+	kbp_results_free(res);
+}
+
 static bool stop_at_once(const struct kbp_bench_progress *p, void *arg)
 {
 	if (!strcmp(p->doing, "sending"))
@@ -588,6 +676,8 @@ int main(void)
 			remove_dir),
 		cmocka_unit_test_setup_teardown(results_and_every_sample_are_on_disk, make_dir,
 						remove_dir),
+		cmocka_unit_test_setup_teardown(a_latency_is_parted_at_the_stamp_and_the_stamp_is_named,
+						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_bench_that_is_stopped_ends_with_nothing_left,
 						make_dir, remove_dir),
 	};

@@ -100,6 +100,24 @@ def json_is_what_the_schema_says(directory):
     return None
 
 
+STAMPED = {
+    "rx_path": {"source": str, "epoch": str, "proof": str, "resolution_ps": COUNT, "error_ns": COUNT, "unstamped": COUNT,
+                "voided": COUNT, "impossible": COUNT, "clipped": COUNT, "latency_ns": QUANTILES, "samples_file": str},
+    "wire_to_stamp": {"source": str, "clipped": COUNT, "latency_ns": QUANTILES, "samples_file": str},
+}
+
+
+def stamps_part_the_latency_and_say_whose_they_are():
+    done = bench(*SHORT, "--backend", "socket", "--stamps", "--json")
+    if done.returncode:
+        return complain(f"--stamps: status {done.returncode}: {done.stderr}{done.stdout}")
+    doc = json.loads(done.stdout)
+    check(doc["runs"][0], STAMPED, "runs[0]")
+    if doc["setup"]["stamps"] is not True or doc["runs"][0]["rx_path"]["source"] != "kernel":
+        complain(f"--stamps: {doc}")
+    return None
+
+
 def a_full_disk_does_not_cost_the_table(directory):
     os.mkdir(os.path.join(directory, "results.json.tmp"))
     done = bench(*SHORT, "--out", directory)
@@ -157,6 +175,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         a_full_disk_does_not_cost_the_table(directory)
     a_bench_works_where_its_parent_ignores_children()
+    stamps_part_the_latency_and_say_whose_they_are()
     table_has_both_backends_and_says_that_the_device_is_virtual()
     bad_input_gives_one_error_and_status_2()
     return 1 if failed else 0

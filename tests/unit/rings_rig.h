@@ -56,6 +56,10 @@ struct rig {
 	unsigned rings, takes; /* rung; frames taken at each */
 	int answer;	       /* errno; 0: fine */
 	unsigned wakes;	       /* recvfrom */
+	/* what the XDP program writes in front of frames, and the NIC into sent ones */
+	uint64_t rx_stamp, tx_stamp;
+	uint32_t stamper; /* enum kbp_xdp_stamper */
+	unsigned asked;	  /* frames whose stamp was asked for */
 };
 
 static struct rig *rig;
@@ -101,6 +105,8 @@ static inline unsigned kernel_receive(unsigned n, bool chain)
 		assert_true(addr < rig_x()->rx_bytes);
 		addr += HEADROOM;
 		memcpy(rig->umem + addr, &rig->arrived, sizeof(rig->arrived));
+		if (!chain || !i) /* a chain has one stamp, in front of its first part */
+			memcpy(rig->umem + addr - 8, &rig->rx_stamp, 8);
 		rig->arrived++;
 		rig->rx_desc[rig->rx.prod & (RX_RING - 1)] = (struct xdp_desc){
 			.addr = addr,
@@ -126,7 +132,14 @@ static inline unsigned kernel_take(unsigned n)
 		if (rig->tx.cons == __atomic_load_n(&rig->tx.prod, __ATOMIC_ACQUIRE) ||
 		    comp_used + rig->n_device == COMP_RING)
 			break;
-		assert_int_equal(d->options & ~(uint32_t)XDP_PKT_CONTD, 0);
+		assert_int_equal(d->options & ~(uint32_t)(XDP_PKT_CONTD | XDP_TX_METADATA), 0);
+		if (d->options & XDP_TX_METADATA) {
+			struct kbp_axdp_tx_meta *m = (void *)(rig->umem + d->addr - sizeof(*m));
+
+			assert_int_equal(m->flags, XDP_TXMD_FLAGS_TIMESTAMP);
+			m->stamp = rig->tx_stamp;
+			rig->asked++;
+		}
 		rig->last_len = d->len;
 		rig->device[rig->n_device++] = d->addr;
 		__atomic_store_n(&rig->tx.cons, rig->tx.cons + 1, __ATOMIC_RELEASE);
@@ -250,7 +263,7 @@ static inline void rig_flow(struct kbp_txflow *t, uint8_t hdr_len)
 {
 	t->q = rig_q();
 	t->hdr_len = hdr_len;
-	t->room = CHUNK - KBP_HDR_ROOM;
+	t->room = CHUNK - KBP_HDR_ROOM - rig->full.tx_head;
 	memset(t->hdr, 0x77, hdr_len);
 }
 
@@ -266,6 +279,7 @@ static inline void rig_up(uint32_t flags, uint32_t chain_max)
 	rig->rx.prod = rig->rx.cons = rig->fill.prod = rig->fill.cons = NEAR_WRAP;
 	rig->tx.prod = rig->tx.cons = rig->comp.prod = rig->comp.cons = NEAR_WRAP;
 	x = rig_x();
+	rig->full.tx_head = flags & KBP_QUEUE_TX_STAMPS ? KBP_AXDP_TX_HEAD : 0;
 	x->rx = RIG_RING(rx, rx_desc, RX_RING);
 	x->fill = RIG_RING(fill, fill_addr, FILL_RING);
 	x->tx = RIG_RING(tx, tx_desc, TX_RING);
@@ -279,7 +293,7 @@ static inline void rig_up(uint32_t flags, uint32_t chain_max)
 	x->tx_end = x->rx_bytes + N_TX * CHUNK;
 	x->tx_free = x->tx_top = rig->tx_stack;
 	for (uint64_t i = 0; i < N_TX; i++)
-		*x->tx_top++ = x->rx_bytes + i * CHUNK;
+		*x->tx_top++ = x->rx_bytes + i * CHUNK + rig->full.tx_head;
 	for (uint64_t i = 0; i < N_RX; i++)
 		rig->fill_addr[x->fill.idx++ & (FILL_RING - 1)] = i * CHUNK;
 	rig->fill.prod = x->fill.idx;
@@ -289,6 +303,7 @@ static inline void rig_up(uint32_t flags, uint32_t chain_max)
 	x->q.hold_max = HOLD_MAX;
 	x->q.chain_max = chain_max;
 	x->q.flags = KBP_QUEUE_RX | KBP_QUEUE_TX | flags;
+	x->q.sync_shift = KBP_SYNC_NEVER;
 	kbp_axdp_set_calls(&x->q);
 	rig_flow(&rig->flow, 42);
 	rig_flow(&rig->raw, 0);

@@ -84,6 +84,30 @@ static struct kbp_results *example(void)
 	return res;
 }
 
+static void with_stamps(struct kbp_result_run *r)
+{
+	struct kbp_result_stamps *s = &r->stamps;
+
+	strcpy(s->source, "kernel");
+	strcpy(s->epoch, "utc");
+	strcpy(s->proof, "proven");
+	s->resolution_ps = 1000;
+	s->error_ns = 41;
+	s->unstamped = 5;
+	s->voided = 6;
+	s->impossible = 7;
+	s->clipped = 8;
+	s->wire_clipped = 9;
+	s->rx_path = r->latency;
+	s->rx_path.p50_ns = 1;
+	s->rx_path.gap_ns = 39;
+	s->rx_path.samples = 10880;
+	s->wire_to_stamp = s->rx_path;
+	s->wire_to_stamp.max_ns = 61;
+	strcpy(s->rx_path_file, "samples/socket.rx_path.u32");
+	strcpy(s->wire_to_stamp_file, "samples/socket.wire_to_stamp.u32");
+}
+
 static void write_file(const char *text)
 {
 	char path[96];
@@ -96,13 +120,19 @@ static void write_file(const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static bool stamped; /* expect_damage works on results with stamps */
+
 /* Loads what `text` with `from` replaced by `to` gives; fails the test when it loads at all. */
 static void expect_damage(const char *from, const char *to, int code, const char *hint)
 {
 	struct kbp_results *res = example(), *back;
-	char *text = kbp_results_json(res), *at = strstr(text, from), *changed;
 	struct kbp_error err = { 0 };
+	char *text, *at, *changed;
 
+	if (stamped)
+		with_stamps(&res->run[0]);
+	text = kbp_results_json(res);
+	at = strstr(text, from);
 	assert_non_null(at);
 	changed = malloc(strlen(text) + strlen(to) + 1);
 	assert_non_null(changed);
@@ -217,6 +247,35 @@ static bool there(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return access(path, F_OK) == 0;
+}
+
+static void parts_of_a_latency_come_back_and_results_without_have_none(void **state)
+{
+	struct kbp_results *res = example(), *back = NULL;
+	struct kbp_error err = { 0 };
+	char *a = kbp_results_json(res), *b;
+
+	(void)state;
+	assert_null(strstr(a, "rx_path"));
+	assert_null(strstr(a, "wire_to_stamp"));
+	free(a);
+	with_stamps(&res->run[0]);
+	assert_int_equal(kbp_results_dir_prepare(dir, &err), 0);
+	assert_int_equal(kbp_samples_write(dir, "samples/socket.rx_path.u32", NULL, 0, NULL), 0);
+	assert_int_equal(kbp_samples_write(dir, "samples/socket.wire_to_stamp.u32", NULL, 0, NULL),
+			 0);
+	assert_int_equal(kbp_results_save(res, dir, &err), 0);
+	assert_true(there("samples/socket.rx_path.u32") && there("samples/socket.wire_to_stamp.u32"));
+	if (kbp_results_load(dir, &back, &err))
+		fail_msg("%s", err.hint);
+	assert_memory_equal(&back->run[0].stamps, &res->run[0].stamps, sizeof(back->run[0].stamps));
+	a = kbp_results_json(res);
+	b = kbp_results_json(back);
+	assert_string_equal(a, b);
+	free(a);
+	free(b);
+	kbp_results_free(back);
+	kbp_results_free(res);
 }
 
 static void samples_take_their_place_with_the_results_and_others_go(void **state)
@@ -338,6 +397,25 @@ static void every_truncation_of_a_file_is_an_error_and_no_crash(void **state)
 	kbp_results_free(res);
 }
 
+static void damage_of_stamps_is_named_by_its_member(void **state)
+{
+	(void)state;
+	stamped = true;
+	expect_damage("\"source\": \"kernel\"", "\"source\": \"satellite\"", -EBADMSG,
+		      "runs[0].rx_path.source");
+	expect_damage("\"epoch\": \"utc\"", "\"epoch\": \"\"", -EBADMSG, "runs[0].rx_path.epoch");
+	expect_damage("\"proof\": \"proven\",\n    \"resolution_ps\"",
+		      "\"proof\": \"claimed\",\n    \"resolution_ps\"", -EBADMSG, "contradict");
+	expect_damage("\"error_ns\": 41", "\"error_ns\": -1", -EBADMSG, "runs[0].rx_path.error_ns");
+	expect_damage("\"unstamped\": 5,", "", -EBADMSG, "runs[0].rx_path.unstamped is missing");
+	expect_damage("\"samples\": 10880", "\"samples\": 10881", -EBADMSG, "contradict those");
+	expect_damage("\"max\": 61", "\"max\": 6", -EBADMSG, "runs[0].wire_to_stamp.latency_ns");
+	expect_damage("\"wire_to_stamp\": {", "\"wire\": {", -EBADMSG,
+		      "runs[0].wire_to_stamp is missing");
+	expect_damage("\"rx_path\": {", "\"path\": {", -EBADMSG, "runs[0].rx_path is missing");
+	stamped = false;
+}
+
 static void damage_is_named_by_its_member(void **state)
 {
 	(void)state;
@@ -448,6 +526,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_truncation_of_a_file_is_an_error_and_no_crash,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(damage_is_named_by_its_member, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(damage_of_stamps_is_named_by_its_member, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(
+			parts_of_a_latency_come_back_and_results_without_have_none, make_dir,
+			remove_dir),
 		cmocka_unit_test_setup_teardown(an_unknown_member_is_ignored_so_that_the_schema_can_grow,
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_missing_file_names_the_file, make_dir, remove_dir),

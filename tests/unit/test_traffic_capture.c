@@ -724,6 +724,89 @@ static void the_source_address_is_rewritten_only_when_asked_for(void **state)
 	kbp_schedule_close(s);
 }
 
+/* Three frames, at 0, 1000 and 3000 us. */
+static void three_frames(void)
+{
+	static const uint32_t at_us[] = { 0, 1000, 3000 };
+	uint8_t frame[256];
+
+	craft_pcap(&c, CRAFT_US, 65535, 1);
+	for (int i = 0; i < 3; i++) {
+		uint32_t n = craft_frame(frame, CRAFT_GROUP, 5000, "xyz", (uint32_t)i + 1);
+
+		craft_record(&c, 1, at_us[i], frame, n, n);
+	}
+}
+
+static void a_capture_is_played_as_often_as_asked(void **state)
+{
+	struct kbp_schedule *s;
+	uint64_t at;
+
+	(void)state;
+	three_frames();
+	timing.loops = 3;
+	s = load(&c);
+	assert_int_equal(s->n_total, 9);
+	assert_int_equal(kbp_schedule_at(s, 7, &at), 1);
+	assert_int_equal(at, 2 * s->period_ns + 1000000);
+	kbp_schedule_close(s);
+	timing.seconds = 0.0055; /* a loop takes 4.5 ms: the second frame of the second is due then */
+	s = load(&c);
+	assert_int_equal(s->n_total, 4);
+	kbp_schedule_close(s);
+	timing.seconds = 100;
+	s = load(&c);
+	assert_int_equal(s->n_total, 9);
+	kbp_schedule_close(s);
+}
+
+static void loops_at_a_rate_end_with_the_last_frame_or_the_time(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	three_frames();
+	timing.kind = KBP_TIMING_CONSTANT;
+	timing.rate_pps = 10;
+	timing.loops = 4;
+	s = load(&c);
+	assert_int_equal(s->n_total, 12);
+	kbp_schedule_close(s);
+	timing.seconds = 0.5;
+	s = load(&c);
+	assert_int_equal(s->n_total, 5);
+	kbp_schedule_close(s);
+	timing.seconds = 100;
+	s = load(&c);
+	assert_int_equal(s->n_total, 12);
+	kbp_schedule_close(s);
+	timing.loops = 0; /* as a bench does: as often as fits */
+	s = load(&c);
+	assert_int_equal(s->n_total, 1000);
+	kbp_schedule_close(s);
+}
+
+static void loops_beyond_all_time_are_refused(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	three_frames();
+	timing.loops = UINT32_MAX;
+	timing.speed = 1e-6; /* 4.5 ms become 75 minutes */
+	assert_int_equal(load_from(&c, &s), -EINVAL);
+	assert_non_null(strstr(err.hint, "years"));
+	timing.speed = 0;
+	timing.kind = KBP_TIMING_CONSTANT;
+	timing.rate_pps = 1;
+	assert_int_equal(load_from(&c, &s), -EINVAL);
+	timing.rate_pps = 1000000000;
+	s = load(&c);
+	assert_int_equal(s->n_total, 3ull * UINT32_MAX);
+	kbp_schedule_close(s);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup(fn, setup)
@@ -770,6 +853,9 @@ int main(void)
 		T(unicast_goes_to_the_receiver),
 		T(groups_keep_their_address_and_get_its_mac),
 		T(the_source_address_is_rewritten_only_when_asked_for),
+		T(a_capture_is_played_as_often_as_asked),
+		T(loops_at_a_rate_end_with_the_last_frame_or_the_time),
+		T(loops_beyond_all_time_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static const char *proof_name(enum kbp_proof p)
 
 /* ---------------------------------------------------------------- samples */
 
-static int samples_room(struct kbp_samples *s, size_t more)
+int kbp_samples_room(struct kbp_samples *s, size_t more)
 {
 	size_t need = s->n + more;
 	uint32_t *p;
@@ -81,18 +81,23 @@ struct outcome {
 };
 
 /* Identifies the frames and appends their latencies, in the order of arrival. */
-static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w, struct outcome *o)
+static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
+		       struct kbp_result_stamps *st, struct outcome *o)
 {
 	const uint64_t offset = (uint64_t)llabs(b->skew.ticks) + b->skew.bound_ticks,
 		       warm = b->sh->tx.start_ticks + kbp_tsc_ticks(&b->tsc, KBP_BENCH_WARMUP_NS);
 	const uint32_t n_got = (uint32_t)b->sh->n_records;
 	struct kbp_seen *sent = calloc(b->slice.s.n_total + 1, sizeof(*sent));
 	uint32_t *pos = malloc((n_got + 1u) * sizeof(*pos)), n_sent;
-	int rc = sent && pos ? samples_room(&w->latency, n_got) : -ENOMEM;
+	int rc = sent && pos ? kbp_samples_room(&w->latency, n_got) : -ENOMEM;
 
 	memset(o, 0, sizeof(*o));
 	if (!rc)
-		rc = samples_room(&w->lateness, b->slice.s.n_total);
+		rc = kbp_samples_room(&w->lateness, b->slice.s.n_total);
+	if (!rc && b->o.stamps)
+		rc = kbp_samples_room(&w->rx_path, n_got);
+	if (!rc && b->o.stamps)
+		rc = kbp_samples_room(&w->wire, n_got);
 	if (!rc) {
 		n_sent = sent_list(b, w, sent);
 		rc = kbp_match(sent, n_sent, b->records, n_got, b->slice.s.n_flows,
@@ -110,6 +115,8 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w, struct
 		o->early += due < warm;
 		o->clipped += got->ticks < due;
 		w->latency.ns[w->latency.n++] = sample_ns(&b->tsc, due, got->ticks);
+		if (b->o.stamps)
+			kbp_stamped_add(b, w, st, i, due);
 	}
 	free(pos);
 	free(sent);
@@ -182,7 +189,9 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position
 
 	if (rc)
 		return rc;
-	if (samples_add(b, w, &o))
+	if (b->o.stamps)
+		kbp_stamped_round(b, run);
+	if (samples_add(b, w, &run->stamps, &o))
 		return kbp_fail(err, -ENOMEM, "match the frames of a round",
 				"memory is out: take more and shorter rounds");
 	achieved(b, run);
@@ -204,9 +213,10 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position
 
 /* Quantiles of all rounds, each without its warm-up. The samples are compacted in place: they are
  * on disk. */
-static void quantiles(struct kbp_result_run *run, struct kbp_samples *s)
+void kbp_run_quantiles(const struct kbp_result_run *run, struct kbp_samples *s, bool gaps,
+		       struct kbp_latency *l)
 {
-	size_t n = 0;
+	size_t n = 0, kept = 0;
 
 	for (uint32_t i = 0; i < run->n_rounds; i++) {
 		const struct kbp_result_round *d = &run->round[i];
@@ -216,7 +226,11 @@ static void quantiles(struct kbp_result_run *run, struct kbp_samples *s)
 			memmove(s->ns + n, s->ns + from, len * sizeof(*s->ns));
 		n += len;
 	}
-	kbp_latency_of(s->ns, n, &run->latency);
+	for (size_t i = 0; gaps && i < n; i++) {
+		if (s->ns[i] != KBP_SAMPLE_NONE)
+			s->ns[kept++] = s->ns[i] == KBP_SAMPLE_MOST ? UINT32_MAX : s->ns[i];
+	}
+	kbp_latency_of(s->ns, gaps ? kept : n, l);
 }
 
 static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
@@ -233,9 +247,15 @@ static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 		rc = kbp_samples_write(b->o.out_dir, run->samples_file, w->latency.ns, w->latency.n,
 				       err);
 	}
-	quantiles(run, &w->latency);
+	if (b->o.stamps && !rc)
+		rc = kbp_stamped_finish(b, run, w, write, err);
+	else if (b->o.stamps)
+		kbp_stamped_finish(b, run, w, false, NULL);
+	kbp_run_quantiles(run, &w->latency, false, &run->latency);
 	kbp_latency_of(w->lateness.ns, w->lateness.n, &run->lateness);
 	kbp_bench_run_findings(b, run, w->send_errno);
+	if (b->o.stamps)
+		kbp_bench_stamp_findings(b, run);
 	return rc;
 }
 

@@ -31,8 +31,9 @@ static int memory_get(struct kbp_bench *b, struct kbp_error *err)
 	b->sh = shared_alloc(sizeof(*b->sh));
 	b->records = shared_alloc(b->records_max * sizeof(*b->records));
 	b->sent_ticks = shared_alloc(round_max * sizeof(*b->sent_ticks));
+	b->stamps_ns = b->o.stamps ? shared_alloc(b->records_max * sizeof(*b->stamps_ns)) : NULL;
 	b->res->run = calloc(b->n_backends, sizeof(*b->res->run));
-	if (!b->sh || !b->records || !b->sent_ticks || !b->res->run)
+	if (!b->sh || !b->records || !b->sent_ticks || !b->res->run || (b->o.stamps && !b->stamps_ns))
 		goto fail;
 	b->shared_bytes = round_max * sizeof(*b->sent_ticks);
 	b->res->n_runs = b->n_backends;
@@ -61,11 +62,15 @@ static void release(struct kbp_bench *b)
 		kbp_digest_close(b->work[i].sent);
 		free(b->work[i].latency.ns);
 		free(b->work[i].lateness.ns);
+		free(b->work[i].rx_path.ns);
+		free(b->work[i].wire.ns);
 	}
 	kbp_slice_free(&b->slice);
 	kbp_schedule_close(b->whole);
 	if (b->sent_ticks)
 		munmap(b->sent_ticks, b->shared_bytes);
+	if (b->stamps_ns)
+		munmap(b->stamps_ns, b->records_max * sizeof(*b->stamps_ns));
 	if (b->records)
 		munmap(b->records, b->records_max * sizeof(*b->records));
 	if (b->sh)

@@ -190,6 +190,28 @@ static void content_findings(struct kbp_results *res, const struct kbp_result_ru
 				(unsigned long long)r->ambiguous, (unsigned long long)r->delivered);
 }
 
+/* kbp_stamped_round has said what was wrong with single rounds. */
+void kbp_bench_stamp_findings(struct kbp_bench *b, const struct kbp_result_run *r)
+{
+	const struct kbp_result_stamps *s = &r->stamps;
+
+	if (s->impossible)
+		kbp_finding_add(b->res, false, "stamp_impossible", r->backend,
+				"%llu stamps lie before their frame was due or after the program had it, by more than "
+				"the clocks' error: they are not used, and the others are in doubt",
+				(unsigned long long)s->impossible);
+	if (s->source[0] && s->unstamped)
+		kbp_finding_add(
+			b->res, true, "unstamped", r->backend,
+			"%llu frames have no proven stamp that can be converted, and no rx_path",
+			(unsigned long long)s->unstamped);
+	if (s->rx_path.samples && s->error_ns > s->rx_path.p50_ns)
+		kbp_finding_add(b->res, true, "coarse_stamps", r->backend,
+				"stamps are converted within %llu ns, which is more than the median rx_path: it "
+				"says little",
+				(unsigned long long)s->error_ns);
+}
+
 void kbp_bench_run_findings(struct kbp_bench *b, const struct kbp_result_run *r, int send_errno)
 {
 	struct kbp_results *res = b->res;

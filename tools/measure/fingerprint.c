@@ -182,6 +182,7 @@ void kbp_bench_setup(struct kbp_bench *b)
 	kbp_fact_literal(f, n, "cpu_tx", "%d", b->cpu_tx);
 	kbp_fact_literal(f, n, "fifo_rx", b->sh->rx_fifo ? "true" : "false");
 	kbp_fact_literal(f, n, "fifo_tx", b->sh->tx_fifo ? "true" : "false");
+	kbp_fact_literal(f, n, "stamps", o->stamps ? "true" : "false");
 	kbp_fact_literal(f, n, "handler_delay_ns", "%llu", (unsigned long long)o->handler_delay_ns);
 	kbp_fact_literal(f, n, "memory_locked_rx", b->sh->rx_locked ? "true" : "false");
 	kbp_fact_literal(f, n, "memory_locked_tx", b->sh->tx_locked ? "true" : "false");

@@ -199,6 +199,59 @@ static void read_latency(struct place *p, json_t *run, const char *name, struct 
 	p->at[end] = '\0';
 }
 
+static void read_one_of(struct place *p, json_t *o, const char *name, char to[16],
+			const char *const *words)
+{
+	read_text(p, o, name, to, 16);
+	while (*words && strcmp(to, *words) != 0)
+		words++;
+	if (!*words)
+		complain(p, name, "is none of the words it can be");
+}
+
+/* Only of a bench with receive stamps. */
+static void read_stamps(struct place *p, json_t *run, struct kbp_result_run *r)
+{
+	static const char *const sources[] = { "nic", "driver", "kernel", NULL };
+	static const char *const epochs[] = { "utc", "tai", "phc", "monotonic", NULL };
+	static const char *const proofs[] = { "none", "claimed", "bound", "proven", NULL };
+	struct kbp_result_stamps *s = &r->stamps;
+	size_t end = strlen(p->at);
+	json_t *o;
+	char source[16] = "";
+
+	if (!json_object_get(run, "rx_path") && !json_object_get(run, "wire_to_stamp"))
+		return;
+	o = member_of(p, run, "rx_path", JSON_OBJECT, "is no object");
+	snprintf(p->at + end, sizeof(p->at) - end, ".rx_path");
+	read_one_of(p, o, "source", s->source, sources);
+	read_one_of(p, o, "epoch", s->epoch, epochs);
+	read_one_of(p, o, "proof", s->proof, proofs);
+	s->resolution_ps = read_u32(p, o, "resolution_ps");
+	s->error_ns = read_u64(p, o, "error_ns", COUNT_MAX);
+	s->unstamped = read_u64(p, o, "unstamped", COUNT_MAX);
+	s->voided = read_u64(p, o, "voided", COUNT_MAX);
+	s->impossible = read_u64(p, o, "impossible", COUNT_MAX);
+	s->clipped = read_u64(p, o, "clipped", COUNT_MAX);
+	read_latency(p, o, "latency_ns", &s->rx_path);
+	read_text(p, o, "samples_file", s->rx_path_file, sizeof(s->rx_path_file));
+	if (!p->bad && s->rx_path.samples && strcmp(s->proof, "proven") != 0)
+		complain(p, "proof, latency_ns.samples", "contradict each other");
+	p->at[end] = '\0';
+	o = member_of(p, run, "wire_to_stamp", JSON_OBJECT, "is no object");
+	snprintf(p->at + end, sizeof(p->at) - end, ".wire_to_stamp");
+	read_one_of(p, o, "source", source, sources);
+	s->wire_clipped = read_u64(p, o, "clipped", COUNT_MAX);
+	read_latency(p, o, "latency_ns", &s->wire_to_stamp);
+	read_text(p, o, "samples_file", s->wire_to_stamp_file, sizeof(s->wire_to_stamp_file));
+	if (!p->bad &&
+	    (strcmp(source, s->source) != 0 || s->wire_to_stamp.samples != s->rx_path.samples ||
+	     s->rx_path.samples > r->latency.samples))
+		complain(p, "source, latency_ns.samples",
+			 "contradict those of rx_path or of the run");
+	p->at[end] = '\0';
+}
+
 /* Members that the first files of this schema did not have. */
 static void read_later_members(struct place *p, json_t *o, struct kbp_result_run *r)
 {
@@ -208,6 +261,7 @@ static void read_later_members(struct place *p, json_t *o, struct kbp_result_run
 		r->clipped = read_u64(p, o, "clipped", COUNT_MAX);
 	if (json_object_get(o, "lateness_ns"))
 		read_latency(p, o, "lateness_ns", &r->lateness);
+	read_stamps(p, o, r);
 }
 
 static void read_rounds(struct place *p, json_t *run, struct kbp_result_run *r)

@@ -13,6 +13,7 @@
 
 #include "lib/internal.h"
 #include "tools/clock/tsc.h"
+#include "tools/traffic/pairs.h"
 
 /* ------------------------------------------------------- match.c: which sent frame is this one? */
 
@@ -128,7 +129,11 @@ struct kbp_round_shared {
 	uint64_t foreign;  /* no datagram, or of no flow of the schedule */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
-	bool drain_cut; /* frames still came when the time for draining was over */
+	bool drain_cut;		      /* frames still came when the time for draining was over */
+	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
+	bool have_pairs;	      /* stamps can be converted */
+	char no_pairs[200];	      /* why not */
+	struct kbp_pairs pairs;	      /* taken by the receiver, on its CPU */
 	/* written by the sender */
 	struct kbp_sender_result tx;
 	struct kbp_error tx_error;
@@ -148,11 +153,17 @@ struct kbp_samples {
 	size_t n, room;
 };
 
+/* Of rx_path and wire_to_stamp: no sample; and that long or longer. */
+#define KBP_SAMPLE_NONE UINT32_MAX
+#define KBP_SAMPLE_MOST (UINT32_MAX - 1)
+
 struct kbp_run_work {
 	bool wanted;  /* named by the caller: must work */
 	bool skipped; /* does not work here */
 	struct kbp_digest *got, *sent;
 	struct kbp_samples latency, lateness;
+	struct kbp_samples rx_path,
+		wire;	/* as many as in `latency`, KBP_SAMPLE_NONE where there is none */
 	int send_errno; /* of the first frame that the sender's device refused */
 };
 
@@ -175,6 +186,7 @@ struct kbp_bench {
 	struct kbp_round_shared *sh;
 	struct kbp_seen *records; /* shared: written by the receiver */
 	uint64_t *sent_ticks;	  /* shared: written by the sender */
+	uint64_t *stamps_ns; /* shared: of records, 0 where there is none; NULL: not asked for */
 	size_t records_max, shared_bytes;
 	uint32_t n_backends;
 	char backend[KBP_BENCH_BACKENDS_MAX][16];
@@ -228,6 +240,21 @@ bool kbp_bench_tell(struct kbp_bench *b, const char *doing);
 /* The same as an error: 0 or -ECANCELED. */
 int kbp_bench_step(struct kbp_bench *b, const char *doing, struct kbp_error *err);
 
+/* stamped.c: receive stamps */
+/* Parts the one_way of record i, due at `due`, at its stamp; appends to w->rx_path and w->wire. */
+void kbp_stamped_add(const struct kbp_bench *b, struct kbp_run_work *w,
+		     struct kbp_result_stamps *st, uint32_t i, uint64_t due);
+/* Before the records of a round: are its stamps what those of the rounds before were? */
+void kbp_stamped_round(struct kbp_bench *b, struct kbp_result_run *run);
+/* After all rounds: files and quantiles. */
+int kbp_stamped_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
+		       bool write, struct kbp_error *err);
+/* Quantiles of all rounds, each without its warm-up; KBP_SAMPLE_NONE are left out. Compacts s in place. */
+void kbp_run_quantiles(const struct kbp_result_run *run, struct kbp_samples *s, bool gaps,
+		       struct kbp_latency *l);
+/* So many samples more. 0 or -ENOMEM. */
+int kbp_samples_room(struct kbp_samples *s, size_t more);
+
 /* analyse.c: what a round gave, added to its run; and the end of it all. */
 int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position,
 			struct kbp_error *err);
@@ -237,6 +264,7 @@ int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err);
 void kbp_bench_capture_findings(struct kbp_bench *b);
 void kbp_bench_host_findings(struct kbp_bench *b);
 void kbp_bench_round_findings(struct kbp_bench *b, const struct kbp_result_run *run);
+void kbp_bench_stamp_findings(struct kbp_bench *b, const struct kbp_result_run *run);
 void kbp_bench_run_findings(struct kbp_bench *b, const struct kbp_result_run *run, int send_errno);
 
 /* bench.c: b->o.out_dir is ours until b->out_fd is closed. */

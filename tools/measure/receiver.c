@@ -30,8 +30,10 @@ struct receiver {
 	uint64_t delay_ticks;
 	uint64_t n_records; /* copied to sh at the end: one writer, no sharing while it is hot */
 	uint64_t overflow, foreign;
+	bool stamps;
+	uint64_t pair_at; /* tick of the next look at the stamps' clock; UINT64_MAX: never */
 	/* a packet in parts */
-	uint64_t part_ticks;
+	uint64_t part_ticks, part_stamp;
 	uint32_t part_len, part_total;
 	int part_flow; /* -1: none under way, or not ours */
 	bool in_parts;
@@ -43,8 +45,8 @@ struct receiver {
 
 /* ---------------------------------------------------------------- the handler */
 
-static inline void record(struct receiver *r, uint64_t ticks, const void *payload, uint32_t len,
-			  int flow)
+static inline void record(struct receiver *r, uint64_t ticks, uint64_t stamp, const void *payload,
+			  uint32_t len, int flow)
 {
 	struct kbp_seen *s;
 
@@ -56,6 +58,8 @@ static inline void record(struct receiver *r, uint64_t ticks, const void *payloa
 		r->overflow++;
 		return;
 	}
+	if (KBP_UNLIKELY(r->stamps))
+		r->b->stamps_ns[r->n_records] = stamp;
 	s = &r->b->records[r->n_records++];
 	s->ticks = ticks;
 	s->hash = kbp_payload_hash(payload, len);
@@ -63,9 +67,11 @@ static inline void record(struct receiver *r, uint64_t ticks, const void *payloa
 	s->flow = (uint32_t)flow;
 }
 
-static void part_begin(struct receiver *r, uint64_t ticks, const struct kbp_datagram *d, int flow)
+static void part_begin(struct receiver *r, uint64_t ticks, uint64_t stamp,
+		       const struct kbp_datagram *d, int flow)
 {
 	r->in_parts = true;
+	r->part_stamp = stamp;
 	r->part_ticks = ticks;
 	r->part_flow = flow;
 	r->part_total = d->total_len < sizeof(r->parts) ? d->total_len : (uint32_t)sizeof(r->parts);
@@ -82,7 +88,7 @@ static void part_add(struct receiver *r, const struct kbp_frame *f)
 	if (f->flags & KBP_FRAME_MORE)
 		return;
 	r->in_parts = false;
-	record(r, r->part_ticks, r->parts, r->part_len, r->part_flow);
+	record(r, r->part_ticks, r->part_stamp, r->parts, r->part_len, r->part_flow);
 }
 
 static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
@@ -91,8 +97,14 @@ static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
 		kbp_tsc_now(); /* first of all: the application holds the pointer from here on */
 	struct receiver *r = arg;
 	struct kbp_datagram d;
+	uint64_t stamp_ns = 0;
 	int flow = -1;
 
+	if (KBP_UNLIKELY(r->stamps)) {
+		struct kbp_stamp stamp = kbp_frame_ts(rx, &f);
+
+		stamp_ns = stamp.flags & KBP_FRAME_TS ? stamp.ns : 0;
+	}
 	if (KBP_UNLIKELY(r->in_parts)) {
 		part_add(r, &f);
 		return KBP_DONE;
@@ -104,9 +116,9 @@ static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
 		d.len = d.total_len = 0;
 	}
 	if (KBP_UNLIKELY(f.flags & KBP_FRAME_MORE))
-		part_begin(r, ticks, &d, flow);
+		part_begin(r, ticks, stamp_ns, &d, flow);
 	else
-		record(r, ticks, d.payload, d.len, flow);
+		record(r, ticks, stamp_ns, d.payload, d.len, flow);
 	if (KBP_UNLIKELY(r->delay_ticks)) {
 		while (kbp_tsc_now() - ticks < r->delay_ticks)
 			;
@@ -135,6 +147,17 @@ static const char *state_text(enum kbp_queue_state state)
 	}
 }
 
+/* The stamps' clock beside ours. While frames come in a row this is put off, up to ten times as long. */
+static void pair_take(struct receiver *r, uint64_t now, bool busy)
+{
+	struct kbp_pairs *c = &r->sh->pairs;
+
+	if (busy && now - r->pair_at < 10 * c->every)
+		return;
+	kbp_pairs_take(c);
+	r->pair_at = now + c->every;
+}
+
 /* Returns 0, or the state of the queue that died. */
 static uint32_t receive_until_quiet(struct receiver *r)
 {
@@ -156,6 +179,8 @@ static uint32_t receive_until_quiet(struct receiver *r)
 		now = kbp_tsc_now();
 		if (got)
 			last = now;
+		if (KBP_UNLIKELY(now >= r->pair_at))
+			pair_take(r, now, got != 0);
 		if (KBP_LIKELY(__atomic_load_n(&r->sh->tx_stage, __ATOMIC_ACQUIRE) < KBP_STAGE_DONE))
 			continue;
 		if (!ended)
@@ -210,7 +235,7 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 	rc = kbp_bench_port(b, backend, KBP_LAB_RX, &po, &r->port, err);
 	if (rc)
 		return rc;
-	qo.flags = KBP_QUEUE_RX;
+	qo.flags = KBP_QUEUE_RX | (b->o.stamps ? KBP_QUEUE_RX_STAMPS : 0u);
 	kbp_port_info(r->port, &info);
 	if (b->whole->len_max > ONE_BUFFER_BYTES || info.mtu > MTU_ONE_BUFFER)
 		qo.flags |= KBP_QUEUE_MULTI_BUFFER;
@@ -233,6 +258,28 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 	if (info.ifindex)
 		wait_for_carrier(r);
 	return 0;
+}
+
+/* The clock that the stamps are of, if it can be read. */
+static void clock_open(struct receiver *r)
+{
+	struct kbp_round_shared *sh = r->sh;
+	struct kbp_queue_info *q = &sh->stamps;
+	struct kbp_error e = { 0 };
+
+	r->pair_at = UINT64_MAX;
+	if (!r->b->o.stamps)
+		return;
+	kbp_queue_info(r->q[0], q);
+	if (q->ts_source == KBP_TS_NONE) {
+		snprintf(sh->no_pairs, sizeof(sh->no_pairs),
+			 "received frames have no stamps%s%.159s", q->note[0] ? ": " : "", q->note);
+	} else if (kbp_pairs_open(&sh->pairs, q->ts_source, q->ts_epoch, q->ts_phc, &r->b->tsc, &e)) {
+		snprintf(sh->no_pairs, sizeof(sh->no_pairs), "%.60s: %.90s", e.step, e.hint);
+	} else {
+		sh->have_pairs = r->stamps = true;
+		r->pair_at = kbp_tsc_now();
+	}
 }
 
 /* After open_all: the port's monitor thread keeps the scheduling it was started with. */
@@ -317,6 +364,8 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	rc = open_all(&r, backend, &sh->rx_error);
 	if (!rc)
 		rc = settle(&r, &sh->rx_error);
+	if (!rc)
+		clock_open(&r);
 	if (rc) {
 		__atomic_store_n(&sh->rx_stage, KBP_STAGE_FAILED, __ATOMIC_RELEASE);
 		close_all(&r);
@@ -327,6 +376,8 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	if (!sh->port.ifindex)
 		wait_for_carrier(&r); /* a wire in memory is up when the other end is there */
 	dead = receive_until_quiet(&r);
+	if (sh->have_pairs)
+		kbp_pairs_take(&sh->pairs);
 	if (dead)
 		dead = cause_of_death(&r, dead);
 	report(&r);

@@ -117,6 +117,34 @@ static json_t *latency_json(const char *kind, const struct kbp_latency *l, bool 
 	return o;
 }
 
+/* Only where there are stamps. */
+static void put_stamps(json_t *run, const struct kbp_result_stamps *s, bool *bad)
+{
+	json_t *rx, *wire;
+
+	if (!s->source[0])
+		return;
+	rx = json_object();
+	put_text(rx, "source", s->source, bad);
+	put_text(rx, "epoch", s->epoch, bad);
+	put_text(rx, "proof", s->proof, bad);
+	put_count(rx, "resolution_ps", s->resolution_ps, bad);
+	put_count(rx, "error_ns", s->error_ns, bad);
+	put_count(rx, "unstamped", s->unstamped, bad);
+	put_count(rx, "voided", s->voided, bad);
+	put_count(rx, "impossible", s->impossible, bad);
+	put_count(rx, "clipped", s->clipped, bad);
+	put(rx, "latency_ns", latency_json("rx_path", &s->rx_path, bad), bad);
+	put_text(rx, "samples_file", s->rx_path_file, bad);
+	put(run, "rx_path", rx, bad);
+	wire = json_object();
+	put_text(wire, "source", s->source, bad);
+	put_count(wire, "clipped", s->wire_clipped, bad);
+	put(wire, "latency_ns", latency_json("wire_to_stamp", &s->wire_to_stamp, bad), bad);
+	put_text(wire, "samples_file", s->wire_to_stamp_file, bad);
+	put(run, "wire_to_stamp", wire, bad);
+}
+
 static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 {
 	json_t *o = json_object(), *achieved = json_object();
@@ -157,6 +185,7 @@ static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 	put(o, "latency_ns", latency_json("one_way", &r->latency, bad), bad);
 	put(o, "lateness_ns", latency_json("sender", &r->lateness, bad), bad);
 	put_text(o, "samples_file", r->samples_file, bad);
+	put_stamps(o, &r->stamps, bad);
 	put(o, "rounds", rounds_json(r, bad), bad);
 	return o;
 }
@@ -484,10 +513,20 @@ static int tmp_into_place(const char *dir, const char *file, struct kbp_error *e
 	return rename(tmp, path) < 0 ? write_failed(err, path) : 0;
 }
 
+#define FILES_OF_RUN 3
+
+/* The k-th file of samples of a run; "": there is none. */
+static const char *file_of(const struct kbp_result_run *r, int k)
+{
+	return k == 0 ? r->samples_file :
+	       k == 1 ? r->stamps.rx_path_file :
+			r->stamps.wire_to_stamp_file;
+}
+
 static bool is_of(const struct kbp_results *res, const char *name)
 {
-	for (uint32_t i = 0; i < res->n_runs; i++) {
-		const char *file = res->run[i].samples_file;
+	for (uint32_t i = 0; i < FILES_OF_RUN * res->n_runs; i++) {
+		const char *file = file_of(&res->run[i / FILES_OF_RUN], (int)(i % FILES_OF_RUN));
 
 		if (!strncmp(file, "samples/", 8) && !strcmp(file + 8, name))
 			return true;
@@ -534,9 +573,11 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	/* all is on the disk. In between there are no results rather than old ones with new
 	 * samples */
 	unlink(path);
-	for (uint32_t i = 0; i < res->n_runs && !rc; i++) {
-		if (res->run[i].samples_file[0])
-			rc = tmp_into_place(dir, res->run[i].samples_file, err);
+	for (uint32_t i = 0; i < FILES_OF_RUN * res->n_runs && !rc; i++) {
+		const char *file = file_of(&res->run[i / FILES_OF_RUN], (int)(i % FILES_OF_RUN));
+
+		if (file[0])
+			rc = tmp_into_place(dir, file, err);
 	}
 	if (!rc)
 		rc = tmp_into_place(dir, "results.json", err);

@@ -286,6 +286,11 @@ int kbp_schedule_generate(const struct kbp_generator_opts *opts, const struct kb
 			err, -EINVAL, "read the generator's options",
 			"opts->size is not sizeof(struct kbp_generator_opts): set it, or rebuild the program");
 	rc = kbp_timing_check(timing, err);
+	if (!rc && timing->loops)
+		rc = kbp_fail(
+			err, -EINVAL, "read the timing",
+			"%u loops: a feed is made as long as it is asked for; captures are looped",
+			timing->loops);
 	if (rc)
 		return rc;
 	g = calloc(1, sizeof(*g));

@@ -89,12 +89,14 @@ int kbp_timing_check(const struct kbp_timing *t, struct kbp_error *err)
 
 uint64_t kbp_timing_frames(const struct kbp_timing *t, uint64_t once)
 {
-	uint64_t n = once;
+	uint64_t n = once * (t->loops ? t->loops : 1u), in_time;
 
-	if (t->seconds > 0)
-		n = (uint64_t)(t->seconds * (double)t->rate_pps);
-	else if (t->frames)
+	if (t->seconds > 0) {
+		in_time = (uint64_t)(t->seconds * (double)t->rate_pps);
+		n = t->loops && n < in_time ? n : in_time;
+	} else if (t->frames && !t->loops) {
 		n = t->frames;
+	}
 	if (t->frames && n > t->frames)
 		n = t->frames;
 	return n ? n : 1;
@@ -121,12 +123,36 @@ static uint64_t scaled(uint64_t at_ns, double factor)
 	return at < (double)KBP_AT_NS_MAX ? (uint64_t)at : KBP_AT_NS_MAX;
 }
 
-/* RECORDED: apply speed or average rate to the frames, and count those that fall into the time
- * asked for. */
+/* RECORDED: of frames whose times are settled, how many fall into the time, loops and number asked for. */
+static uint64_t recorded_count(const struct kbp_builder *b, const struct kbp_timing *t,
+			       uint64_t period_ns)
+{
+	uint64_t most = (uint64_t)b->n_frames * (t->loops ? t->loops : 1u), total = most, end,
+		 whole = 0, n = 0;
+
+	if (t->seconds > 0) {
+		end = (uint64_t)(t->seconds * 1e9);
+		if (b->loop || t->loops)
+			whole = end / period_ns;
+		end -= whole * period_ns;
+		while (n < b->n_frames && b->frames[n].at_ns < end)
+			n++;
+		total = whole * b->n_frames + n;
+		if (!b->loop && total > most)
+			total = most;
+		if (!total)
+			total = 1; /* the first frame's time is 0: it fits into any duration */
+	} else if (b->loop && t->frames) {
+		total = t->frames;
+	}
+	return t->frames && total > t->frames ? t->frames : total;
+}
+
+/* RECORDED: apply speed or average rate to the frames, and count those that are to be sent. */
 static int recorded_fit(struct kbp_builder *b, const struct kbp_timing *t, uint64_t *period_ns,
 			uint64_t *n_total, struct kbp_error *err)
 {
-	uint64_t span = b->frames[b->n_frames - 1].at_ns, end, loops = 0, n = 0;
+	uint64_t span = b->frames[b->n_frames - 1].at_ns;
 	double factor = t->speed > 0 ? 1 / t->speed : 1;
 
 	if (t->rate_pps && b->n_frames > 1) {
@@ -143,22 +169,7 @@ static int recorded_fit(struct kbp_builder *b, const struct kbp_timing *t, uint6
 	*period_ns = span + (b->n_frames > 1 ? span / (b->n_frames - 1) : NS_PER_S);
 	if (!*period_ns)
 		*period_ns = 1;
-	*n_total = b->n_frames;
-	if (t->seconds > 0) {
-		end = (uint64_t)(t->seconds * 1e9);
-		if (b->loop)
-			loops = end / *period_ns;
-		end -= loops * *period_ns;
-		while (n < b->n_frames && b->frames[n].at_ns < end)
-			n++;
-		*n_total = loops * b->n_frames + n;
-		if (!*n_total)
-			*n_total = 1; /* the first frame's time is 0: it fits into any duration */
-	} else if (b->loop && t->frames) {
-		*n_total = t->frames;
-	}
-	if (t->frames && *n_total > t->frames)
-		*n_total = t->frames;
+	*n_total = recorded_count(b, t, *period_ns);
 	return 0;
 }
 
@@ -293,6 +304,20 @@ static struct kbp_schedule *map_all(const struct kbp_builder *b, uint64_t n_time
 	return s;
 }
 
+/* Times beyond KBP_AT_NS_MAX would overflow. */
+static int length_check(const struct kbp_timing *t, uint64_t n_total, uint32_t n_frames,
+			uint64_t period_ns, struct kbp_error *err)
+{
+	double ns = t->kind == KBP_TIMING_RECORDED ? (double)n_total / n_frames * (double)period_ns :
+						     (double)n_total * 1e9 / (double)t->rate_pps;
+
+	if (ns < (double)KBP_AT_NS_MAX)
+		return 0;
+	return kbp_fail(err, -EINVAL, "lay out the schedule",
+			"%llu frames would take %.3g years: ask for fewer loops or more speed",
+			(unsigned long long)n_total, ns / 1e9 / 3600 / 24 / 365);
+}
+
 int kbp_builder_finish(struct kbp_builder *b, const struct kbp_timing *t, struct kbp_schedule **out,
 		       struct kbp_error *err)
 {
@@ -305,6 +330,8 @@ int kbp_builder_finish(struct kbp_builder *b, const struct kbp_timing *t, struct
 		rc = recorded_fit(b, t, &period_ns, &n_total, err);
 	else
 		n_total = kbp_timing_frames(t, b->n_frames);
+	if (!rc && t->loops)
+		rc = length_check(t, n_total, b->n_frames, period_ns, err);
 	if (!rc && t->kind == KBP_TIMING_POISSON) {
 		n_times = n_total;
 		if (n_times > TIMES_MAX)

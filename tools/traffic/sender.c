@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The open-loop sender. It sends through a raw packet socket, so that the same frames, made by the
- * same code, reach every backend that is compared; or through a backend, where there is no interface.
+ * same code, reach every backend that is compared; or through a backend (txside.c).
  */
 #include <errno.h>
 #include <net/if.h>
@@ -20,17 +20,25 @@
 #include "lib/internal.h"
 #include "tools/clock/tsc.h"
 #include "tools/traffic/schedule.h"
+#include "tools/traffic/txside.h"
 
 #define RETRY_NS_DEFAULT 50000u
 #define START_DELAY_NS 1000000u
 #define SNDBUF_BYTES (4 << 20)
+#define IDLE_NS 10000u		/* until the next frame: time enough for something else */
+#define REAP_EVERY_NS 20000u	/* while idle */
+#define TEND_EVERY_NS 10000000u /* opts->idle is called */
+#define DRAIN_NS \
+	300000000u /* after the last frame: completions that have not come by then do not come */
 
 struct kbp_sender {
 	const struct kbp_schedule *sched;
 	struct kbp_sender_opts opts;
 	char ifname[IFNAMSIZ];
 	struct kbp_tsc tsc;
-	uint64_t retry_ticks;
+	struct kbp_txside tx;
+	uint64_t retry_ticks, idle_ticks, reap_ticks, tend_ticks;
+	uint64_t reap_at, tend_at; /* ticks: not before */
 	int fd;
 };
 
@@ -103,37 +111,24 @@ static int socket_open(struct kbp_sender *snd, const char *step, struct kbp_erro
 	return 0;
 }
 
-static int txflow_check(const struct kbp_sender *snd, const char *step, struct kbp_error *err)
-{
-	const struct kbp_txflow *t = snd->opts.txflow;
-
-	if (t->hdr_len)
-		return kbp_fail(err, -EINVAL, step,
-				"it puts headers of its own in front: open it by kbp_txflow_open_raw");
-	if (snd->sched->len_max > t->room)
-		return kbp_fail(err, -EMSGSIZE, step,
-				"the longest frame has %u bytes, and it takes %u: send smaller frames",
-				snd->sched->len_max, t->room);
-	return 0;
-}
-
 int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *opts,
 		    struct kbp_sender **out, struct kbp_error *err)
 {
+	bool by_txflow = opts->txflow || opts->txflows;
 	struct kbp_sender *snd;
 	char step[96];
 	int rc;
 
 	*out = NULL;
 	snprintf(step, sizeof(step), "open the sender on %s",
-		 opts->txflow ? "a txflow" :
+		 by_txflow    ? "a txflow" :
 		 opts->ifname ? opts->ifname :
 				"no interface");
 	if (opts->size != sizeof(*opts))
 		return kbp_fail(
 			err, -EINVAL, step,
 			"opts->size is not sizeof(struct kbp_sender_opts): set it, or rebuild the program");
-	if (!opts->txflow && (!opts->ifname || !*opts->ifname || strlen(opts->ifname) >= IFNAMSIZ))
+	if (!by_txflow && (!opts->ifname || !*opts->ifname || strlen(opts->ifname) >= IFNAMSIZ))
 		return kbp_fail(err, -ENODEV, step, "that is no interface name: see `ip link`");
 	if (opts->cpu < 0 || opts->cpu > CPU_SETSIZE)
 		return kbp_fail(err, -EINVAL, step, "there is no CPU %d: see `lscpu -e`",
@@ -144,11 +139,13 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 	snd->sched = s;
 	snd->opts = *opts;
 	snd->fd = -1;
-	snprintf(snd->ifname, sizeof(snd->ifname), "%s", opts->txflow ? "a txflow" : opts->ifname);
+	snprintf(snd->ifname, sizeof(snd->ifname), "%s", by_txflow ? "a txflow" : opts->ifname);
 	if (!snd->opts.retry_ns)
 		snd->opts.retry_ns = RETRY_NS_DEFAULT;
-	rc = opts->txflow ? txflow_check(snd, step, err) : socket_open(snd, step, err);
-	if (!rc && !opts->txflow)
+	rc = kbp_txside_open(&snd->tx, s, &snd->opts, step, err);
+	if (!rc && !by_txflow)
+		rc = socket_open(snd, step, err);
+	if (!rc && !by_txflow)
 		rc = interface_check(snd, step, err);
 	/* A child inherits the mapping without page tables: fault them in now rather than while
 	 * sending. Linux before 5.14 does not know this advice, and faults then. */
@@ -163,6 +160,9 @@ int kbp_sender_open(const struct kbp_schedule *s, const struct kbp_sender_opts *
 		return rc;
 	}
 	snd->retry_ticks = kbp_tsc_ticks(&snd->tsc, snd->opts.retry_ns);
+	snd->idle_ticks = kbp_tsc_ticks(&snd->tsc, IDLE_NS);
+	snd->reap_ticks = kbp_tsc_ticks(&snd->tsc, REAP_EVERY_NS);
+	snd->tend_ticks = kbp_tsc_ticks(&snd->tsc, TEND_EVERY_NS);
 	*out = snd;
 	return 0;
 }
@@ -173,6 +173,7 @@ void kbp_sender_close(struct kbp_sender *snd)
 		return;
 	if (snd->fd >= 0)
 		close(snd->fd);
+	kbp_txside_close(&snd->tx);
 	free(snd);
 }
 
@@ -183,12 +184,27 @@ static bool stopped(const struct kbp_sender *snd)
 	return snd->opts.stop && __atomic_load_n(snd->opts.stop, __ATOMIC_RELAXED);
 }
 
+/* There is time until the next frame. */
+static void idle(struct kbp_sender *snd, uint64_t now, struct kbp_sender_result *r)
+{
+	if (snd->tx.n_pending && now >= snd->reap_at) {
+		kbp_txside_reap(&snd->tx, r);
+		snd->reap_at = now + snd->reap_ticks;
+	} else if (snd->opts.idle && now >= snd->tend_at) {
+		snd->opts.idle(now, snd->opts.idle_arg);
+		snd->tend_at = now + snd->tend_ticks;
+	}
+}
+
 /* True at the frame's time, false when told to stop before. */
-static bool wait_until(const struct kbp_sender *snd, uint64_t due, uint64_t *now)
+static bool wait_until(struct kbp_sender *snd, uint64_t due, uint64_t *now,
+		       struct kbp_sender_result *r)
 {
 	while ((*now = kbp_tsc_now()) < due) {
 		if (stopped(snd))
 			return false;
+		if (due - *now > snd->idle_ticks)
+			idle(snd, *now, r);
 		kbp_tsc_relax();
 	}
 	return !stopped(snd);
@@ -201,8 +217,8 @@ static int link_state(const struct kbp_sender *snd)
 	short flags = 0;
 	int rc;
 
-	if (snd->opts.txflow)
-		return kbp_queue_state(snd->opts.txflow->q) == KBP_QUEUE_UP ? 0 : -ENETDOWN;
+	if (snd->tx.q)
+		return kbp_txside_state(&snd->tx);
 	rc = flags_read(snd->fd, snd->ifname, &flags);
 	if (rc)
 		return rc;
@@ -210,40 +226,34 @@ static int link_state(const struct kbp_sender *snd)
 }
 
 /* 0, or the errno of a send that was refused. */
-static int frame_try(const struct kbp_sender *snd, const uint8_t *bytes, uint32_t len)
-{
-	struct kbp_txflow *t = snd->opts.txflow;
-	struct kbp_frame f;
-
-	if (!t)
-		return send(snd->fd, bytes, len, MSG_DONTWAIT) == (ssize_t)len ? 0 : errno;
-	if (kbp_tx_reserve(t, &f, 1) != 1)
-		return ENOBUFS;
-	memcpy(f.data, bytes, len);
-	f.len = len;
-	if (kbp_tx_submit(t->q, &f, 1) == 1)
-		return 0;
-	kbp_tx_cancel(t->q, &f, 1);
-	return ENOBUFS;
-}
-
-/* Tries from *now on and leaves there when it was accepted. Returns 0: sent, or given up and
- * counted; -errno: the interface is of no use any more. */
-static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f, uint64_t *now,
-		      struct kbp_sender_result *r)
+static int frame_try(struct kbp_sender *snd, const struct kbp_schedule_frame *f, uint64_t number)
 {
 	const uint8_t *bytes = snd->sched->bytes + f->offset;
-	const uint64_t until = *now + snd->retry_ticks;
-	int e = 0;
 
+	if (snd->tx.q)
+		return kbp_txside_try(&snd->tx, f, bytes, number);
+	return send(snd->fd, bytes, f->len, MSG_DONTWAIT) == (ssize_t)f->len ? 0 : errno;
+}
+
+/* Tries from *now on and leaves there when it was accepted. Returns 0: sent; 1: given up, and counted;
+ * -errno: the interface is of no use any more, and the frame is not counted. */
+static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f, uint64_t number,
+		      uint64_t *now, struct kbp_sender_result *r)
+{
+	const uint64_t until = *now + snd->retry_ticks;
+	int e = snd->tx.q ? -kbp_txside_state(&snd->tx) : 0;
+
+	if (e)
+		return -e;
 	for (;;) {
-		e = frame_try(snd, bytes, f->len);
+		e = frame_try(snd, f, number);
 		if (!e)
 			return 0;
 		if (e == ENETDOWN || e == ENXIO || e == ENODEV)
 			return -e;
 		if ((e != ENOBUFS && e != EAGAIN && e != EINTR) || stopped(snd))
 			break;
+		kbp_txside_reap(&snd->tx, r);
 		*now = kbp_tsc_now();
 		if (*now > until)
 			break;
@@ -252,7 +262,7 @@ static int frame_send(struct kbp_sender *snd, const struct kbp_schedule_frame *f
 	r->send_errors++;
 	if (!r->first_errno)
 		r->first_errno = e;
-	return link_state(snd);
+	return 1;
 }
 
 static void late_count(const struct kbp_sender *snd, uint64_t late_ticks, struct kbp_sender_result *r)
@@ -266,32 +276,48 @@ static void late_count(const struct kbp_sender *snd, uint64_t late_ticks, struct
 		r->late_max_ns = ns;
 }
 
+/* After the last frame: what becomes of those under way. */
+static void drain(struct kbp_sender *snd, struct kbp_sender_result *r)
+{
+	uint64_t until = kbp_tsc_now() + kbp_tsc_ticks(&snd->tsc, DRAIN_NS), now;
+
+	while (snd->tx.n_pending && (now = kbp_tsc_now()) < until) {
+		idle(snd, now, r);
+		kbp_tsc_relax();
+	}
+	r->unfinished = snd->tx.n_pending;
+}
+
 static int play(struct kbp_sender *snd, struct kbp_sender_result *r)
 {
 	const struct kbp_schedule *s = snd->sched;
 	uint64_t *sent_ticks = snd->opts.sent_ticks;
-	uint64_t i, now, at_ns, sent = 0;
+	uint64_t i, now, at_ns;
 	int rc = 0;
 
-	for (i = 0; i < s->n_total && !rc; i++) {
+	for (i = 0; i < s->n_total && rc >= 0; i++) {
 		const struct kbp_schedule_frame *f = &s->frames[kbp_schedule_at(s, i, &at_ns)];
-		uint64_t due = r->start_ticks + kbp_tsc_ticks(&snd->tsc, at_ns),
-			 errors = r->send_errors;
+		uint64_t due = r->start_ticks + kbp_tsc_ticks(&snd->tsc, at_ns);
 
-		if (!wait_until(snd, due, &now))
+		if (!wait_until(snd, due, &now, r))
 			break;
-		rc = frame_send(snd, f, &now, r);
-		if (rc && r->send_errors == errors)
-			break; /* not counted: it is the first of the unsent */
-		if (r->send_errors != errors)
+		rc = frame_send(snd, f, i, &now, r);
+		if (rc < 0)
+			break; /* it is the first of the unsent */
+		if (rc) {
+			rc = link_state(snd);
 			continue;
+		}
 		late_count(snd, now - due, r);
 		r->sent_bytes += f->len;
-		if (sent_ticks)
+		if (sent_ticks && i < snd->tx.n_record)
 			sent_ticks[i] = now;
-		__atomic_store_n(&r->sent, ++sent, __ATOMIC_RELAXED);
+		__atomic_store_n(&r->sent, r->sent + 1, __ATOMIC_RELAXED);
+		if (snd->tx.n_pending >= snd->tx.reap_at)
+			kbp_txside_reap(&snd->tx, r);
 	}
-	r->unsent = s->n_total - sent - r->send_errors;
+	drain(snd, r);
+	r->unsent = s->n_total - r->sent - r->send_errors;
 	return rc;
 }
 
@@ -327,15 +353,18 @@ int kbp_sender_run(struct kbp_sender *snd, struct kbp_sender_result *r, struct k
 		goto out;
 	}
 	if (o->sent_ticks)
-		memset(o->sent_ticks, 0, snd->sched->n_total * sizeof(*o->sent_ticks));
+		memset(o->sent_ticks, 0, snd->tx.n_record * sizeof(*o->sent_ticks));
+	if (o->stamps_ns)
+		memset(o->stamps_ns, 0, snd->tx.n_record * sizeof(*o->stamps_ns));
 	start = kbp_tsc_now() + kbp_tsc_ticks(&snd->tsc, START_DELAY_NS);
 	__atomic_store_n(&r->start_ticks, start, __ATOMIC_RELEASE);
 	rc = play(snd, r);
 	if (rc)
-		kbp_fail(e, rc, step,
-			 "the interface went %s after %llu of %llu frames: bring it back and start again",
-			 rc == -ENETDOWN ? "down" : "away", (unsigned long long)r->sent,
-			 (unsigned long long)snd->sched->n_total);
+		kbp_fail(e, rc, step, "%s after %llu of %llu frames: bring it back and start again",
+			 rc == -ENETDOWN ? "the interface went down" :
+			 rc == -EIO ? "the queue died, because the device was reset or replaced," :
+				      "the interface went away",
+			 (unsigned long long)r->sent, (unsigned long long)snd->sched->n_total);
 	if (o->cpu)
 		sched_setaffinity(0, sizeof(before), &before);
 out:

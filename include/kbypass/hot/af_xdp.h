@@ -52,6 +52,7 @@ enum {
 	KBP_AXDP_RETURNED = 1u << 2,  /* `returned` has buffers for the fill ring */
 	KBP_AXDP_FORWARDED = 1u << 3, /* received buffers are with the TX side */
 	KBP_AXDP_UNSENT = 1u << 4,    /* the kernel left frames in the TX ring: ring again */
+	KBP_AXDP_STAMPS = 1u << 5,    /* the source of stamps is not proven yet */
 };
 
 struct kbp_axdp_queue {
@@ -79,6 +80,7 @@ struct kbp_axdp_queue {
 	uint32_t peeked;    /* frames of the last rx_peek: in the fill ring, unpublished */
 	uint32_t nothing;   /* index and flags of a ring that the queue does not have */
 	uint32_t peeked_at; /* fill index where they begin */
+	uint64_t ts_mask;   /* of the stamp in front of a frame: all ones; 0: there are no stamps */
 };
 
 KBP_STATIC_ASSERT(offsetof(struct kbp_axdp_queue, rx) == 128 &&
@@ -90,7 +92,7 @@ KBP_STATIC_ASSERT(offsetof(struct kbp_axdp_queue, rx) == 128 &&
  *
  * Returned buffers go into the fill ring, forwarded ones are collected, a doorbell that the kernel
  * did not answer is rung again. Chains stay whole: one longer than `max` or hold_max is dropped and
- * counted.
+ * counted. The first stamps are looked at.
  * Returns:  the number of descriptors from the consumer index on, at most `max`; 0 when hold_max
  *           frames are held. Chains stay within hold_max as a whole; of other frames the caller
  *           keeps no more than that.
@@ -110,7 +112,8 @@ KBP_API void kbp_axdp_idle(struct kbp_axdp_queue *x);
 
 /* kbp_axdp_tx_find - buffers and descriptors for a burst, when those known to be free are too few.
  *
- * Returns:  for how many of the n frames there are both.
+ * Returns:  for how many of the n frames there are both; 0 on a queue with KBP_QUEUE_TX_STAMPS, whose
+ *           frames go by the array form.
  * Owns:     completed buffers go back to where they belong.
  * Blocks:   never. Enters the kernel: sendto(MSG_DONTWAIT), only when buffers run
  *           short and the kernel has left frames in the ring.
@@ -226,6 +229,21 @@ KBP_INLINE unsigned kbp_axdp_rx_each(struct kbp_rx rx, unsigned max, kbp_handler
 	return n;
 }
 
+/* The program wrote the stamp in front of the packet. What is not asked for by the caller, the compiler
+ * leaves away. */
+KBP_INLINE struct kbp_stamp kbp_axdp_frame_ts(struct kbp_rx rx, const struct kbp_frame *f)
+{
+	const struct kbp_axdp_queue *x = kbp_axdp(rx.q);
+	struct kbp_stamp s;
+
+	__builtin_memcpy(&s.ns, (const uint8_t *)f->data - sizeof(s.ns), sizeof(s.ns));
+	s.ns &= x->ts_mask;
+	s.frac = 0;
+	s.flags = s.ns ? kbp_stamp_flags(rx.q, s.ns) :
+			 (uint16_t)(x->ts_mask & KBP_NO_TS_MISSING << KBP_FRAME_NO_TS_SHIFT);
+	return s;
+}
+
 KBP_INLINE void kbp_axdp_tx_publish(struct kbp_axdp_queue *x, uint32_t end, uint32_t n)
 {
 	x->tx.idx = end;
@@ -289,7 +307,9 @@ KBP_INLINE unsigned kbp_axdp_tx_each(struct kbp_tx tx, unsigned max, kbp_filler 
 	if (KBP_UNLIKELY(n - 1 >= x->tx_ready)) { /* or n is 0 */
 		n = kbp_axdp_tx_find(x, n);
 		if (!n)
-			return 0;
+			return x->q.flags & KBP_QUEUE_TX_STAMPS ?
+				       kbp_generic_tx_each(tx, max, fn, arg) :
+				       0;
 	}
 	if (KBP_LIKELY(tx.t->hdr_len))
 		return kbp_axdp_tx_fill(x, tx, n, false, fn, arg);
