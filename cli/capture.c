@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +49,10 @@ struct capture {
 	const struct given *g;
 	struct kbp_monitor *mon;
 	struct kbp_converter *conv;
-	uint64_t sampled_ns; /* the writer's thread's */
+	/* the writer's thread's */
+	uint64_t sampled_ns;
+	int tai_s;	    /* CLOCK_TAI - CLOCK_REALTIME; 0 where nobody set it */
+	uint64_t tai_since; /* UTC: it has been so since then */
 	struct kbp_recorder *rec;
 	struct kbp_port *port;
 	struct kbp_queue *q[QUEUES_MAX];
@@ -232,12 +236,30 @@ static int port_open(struct capture *c, struct kbp_error *err)
 	return 0;
 }
 
+/* A software stamp of epoch TAI is CLOCK_TAI, whatever offset the kernel has been told; none at all often. A stamp from
+ * before the offset was changed cannot be told any more. */
+static int tai_to_utc(struct capture *c, uint64_t ns, uint64_t *utc_ns)
+{
+	struct timex t = { 0 };
+
+	if (adjtimex(&t) < 0)
+		return -errno;
+	if (t.tai != c->tai_s) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_REALTIME, &now);
+		c->tai_s = t.tai;
+		c->tai_since = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	}
+	*utc_ns = ns - (uint64_t)((int64_t)t.tai * 1000000000);
+	return *utc_ns < c->tai_since ? -ENOTUNIQ : 0;
+}
+
 /* Called by the writer, for a stamp that is older than now: it lies between two samples, or right behind the last. */
 static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uint64_t *utc_ns,
 		  uint64_t *error_ns)
 {
 	static const enum kbp_scale scales[] = { [KBP_EPOCH_UTC] = KBP_SCALE_UTC,
-						 [KBP_EPOCH_TAI] = KBP_SCALE_TAI,
 						 [KBP_EPOCH_PHC] = KBP_SCALE_PHC,
 						 [KBP_EPOCH_MONOTONIC] = KBP_SCALE_MONOTONIC };
 	struct capture *c = arg;
@@ -245,6 +267,9 @@ static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uin
 	uint64_t now = now_ns();
 	int rc;
 
+	*error_ns = 0;
+	if (epoch == KBP_EPOCH_TAI)
+		return tai_to_utc(c, ns, utc_ns);
 	if (epoch < KBP_EPOCH_UTC || epoch > KBP_EPOCH_MONOTONIC)
 		return -EINVAL;
 	if (now - c->sampled_ns >= SAMPLE_NS) {
@@ -263,6 +288,7 @@ static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uin
 static int converter_open(struct capture *c, struct kbp_error *err)
 {
 	struct kbp_converter_opts o = KBP_CONVERTER_OPTS_INIT;
+	struct timex t = { 0 };
 	int32_t phc[PHC_MAX];
 	char path[32];
 
@@ -273,6 +299,7 @@ static int converter_open(struct capture *c, struct kbp_error *err)
 			phc[o.n_phc++] = i;
 	}
 	c->sampled_ns = now_ns();
+	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
 	return kbp_converter_open(&o, &c->conv, err);
 }
 

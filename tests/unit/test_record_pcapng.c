@@ -124,7 +124,8 @@ static void statistics_say_only_what_is_known(void **state)
 
 static void what_does_not_fit_is_not_begun(void **state)
 {
-	struct kbp_png_packet p = { .body = memory,
+	static const uint8_t body[100];
+	struct kbp_png_packet p = { .body = body,
 				    .body_len = 100,
 				    .original_len = 100,
 				    .comment = "sync=in" };
