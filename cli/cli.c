@@ -211,6 +211,23 @@ int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char *
 	return n;
 }
 
+const char **cli_words(const char *list, char **text)
+{
+	const char **words = calloc(strlen(list) + 2, sizeof(*words));
+	char *rest;
+	size_t n = 0;
+
+	*text = rest = strdup(list);
+	while (words && rest)
+		words[n++] = strsep(&rest, ",");
+	if (words && *text)
+		return words;
+	free(words);
+	free(*text);
+	*text = NULL;
+	return NULL;
+}
+
 /* ---------------------------------------------------------------- messages */
 
 static void print_error(const struct kbp_error *err)

@@ -18,9 +18,11 @@ enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
 
 /* The commands. argv[0] is the command's own name. */
 int cmd_bench(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
 int cmd_clock(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_rts25(int argc, char **argv);
 
 struct kbp_results;
 /* table.c: what `bench` found, for people. */
@@ -65,6 +67,32 @@ struct cli_usage {
  * CLI_OK. */
 int cli_parse(const struct cli_usage *usage, int argc, char **argv, const char **words,
 	      int max_words);
+
+/* How to watch the clocks, for commands that do it on the side. */
+struct cli_clock {
+	const char *ptp4l, *sfptpd;
+	double limit_ns, reference_ns;
+};
+
+/* clang-format off */
+#define CLI_CLOCK_OPTIONS(c)                                                                        \
+	{ "limit", "NS", "a clock is in sync up to this offset; 1000 by default", CLI_REAL,         \
+	  &(c)->limit_ns, 1, 1e12 },                                                                \
+	{ "reference", "NS", "the grandmaster's own error, where it does not state it", CLI_REAL,   \
+	  &(c)->reference_ns, 1, 1e12 },                                                            \
+	{ "ptp4l", "SOCKET,...", "management sockets; /run/ptp4l* by default", CLI_TEXT,            \
+	  &(c)->ptp4l, 0, 0 },                                                                      \
+	{ "sfptpd", "DIR", "where sfptpd keeps its state; /var/lib/sfptpd by default", CLI_TEXT,    \
+	  &(c)->sfptpd, 0, 0 }
+/* clang-format on */
+
+struct kbp_monitor;
+/* monitor.c: 0, or -errno with *err. */
+int cli_monitor_open(const struct cli_clock *clock, struct kbp_monitor **mon, struct kbp_error *err);
+
+/* "a,b" -> { "a", "b", NULL }; NULL when memory is out. The caller frees the array, and *text, which holds the
+ * words. */
+const char **cli_words(const char *list, char **text);
 
 /* The name in names[0..n) that `word` was probably meant to be, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, size_t n);

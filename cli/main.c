@@ -13,8 +13,10 @@ static const struct {
 } commands[] = {
 	{ "lab", "make, show or remove a throw-away network of two hosts", cmd_lab },
 	{ "bench", "measure every backend side by side on one wire", cmd_bench },
-	{ "replay", "send a capture at its times through any backend", cmd_replay },
+	{ "capture", "write packets to pcapng, with what each timestamp is worth", cmd_capture },
+	{ "rts25", "was the clock within the limits of RTS 25, by captures or live", cmd_rts25 },
 	{ "clock", "say whether the clocks that timestamps come from are in sync", cmd_clock },
+	{ "replay", "send a capture at its times through any backend", cmd_replay },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
