@@ -553,6 +553,36 @@ static void a_socket_is_found_once_and_not_by_its_read_only_twin(void **state)
 	assert_int_equal(system(pattern), 0);
 }
 
+static void what_a_killed_process_left_is_swept_and_nothing_else(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/kbypass-sweep-XXXXXX", dead[96], alive[96], other[96], command[64];
+	int fd[3];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(dead, sizeof(dead), "%s/kbypass-ptp.1.2.3", dir);
+	snprintf(alive, sizeof(alive), "%s/kbypass-ptp.1.2.4", dir);
+	snprintf(other, sizeof(other), "%s/ptp4l", dir);
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(a.sun_path, sizeof(a.sun_path), "%s",
+			 i == 0 ? dead :
+			 i == 1 ? alive :
+				  other);
+		fd[i] = socket(AF_UNIX, SOCK_DGRAM, 0);
+		assert_int_equal(bind(fd[i], (struct sockaddr *)&a, sizeof(a)), 0);
+	}
+	close(fd[0]);
+	close(fd[2]);
+	kbp_ptp4l_sweep(dir);
+	assert_int_equal(access(dead, F_OK), -1);
+	assert_int_equal(access(alive, F_OK), 0);
+	assert_int_equal(access(other, F_OK), 0);
+	close(fd[1]);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void a_hundred_daemons_and_as_many_dead_ones_hold_nobody_up(void **state)
 {
 	static struct play d[100];
@@ -601,6 +631,7 @@ int main(void)
 		cmocka_unit_test(an_answer_of_an_earlier_round_does_not_count),
 		cmocka_unit_test(accuracy_is_what_the_standard_says),
 		cmocka_unit_test(a_socket_is_found_once_and_not_by_its_read_only_twin),
+		cmocka_unit_test(what_a_killed_process_left_is_swept_and_nothing_else),
 		cmocka_unit_test(a_hundred_daemons_and_as_many_dead_ones_hold_nobody_up),
 	};
 

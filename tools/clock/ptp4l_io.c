@@ -46,21 +46,35 @@ static unsigned long long start_time(long pid)
 	return t;
 }
 
+/* Nobody holds the socket behind this name any more. The pid in it tells less: it may be another namespace's. */
+static bool abandoned(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool dead;
+
+	if (fd < 0)
+		return false;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	dead = connect(fd, (struct sockaddr *)&a, sizeof(a)) && errno == ECONNREFUSED;
+	close(fd);
+	return dead;
+}
+
 void kbp_ptp4l_sweep(const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
+	char path[108];
 
 	if (!d)
 		return;
 	while ((e = readdir(d))) {
-		unsigned long long started;
-		unsigned n;
-		long pid;
-
-		if (sscanf(e->d_name, OWN_PREFIX "%ld.%llu.%u", &pid, &started, &n) == 3 &&
-		    start_time(pid) != started)
-			unlinkat(dirfd(d), e->d_name, 0);
+		if (strncmp(e->d_name, OWN_PREFIX, strlen(OWN_PREFIX)) != 0 ||
+		    snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= (int)sizeof(path))
+			continue;
+		if (abandoned(path))
+			unlink(path);
 	}
 	closedir(d);
 }
