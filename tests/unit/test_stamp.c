@@ -107,7 +107,7 @@ static struct kbp_claim judge(uint64_t ns)
 
 static unsigned published(uint64_t ns)
 {
-	return (kbp_stamp_flags(&q, ns) & KBP_FRAME_SYNC_MASK) >> KBP_FRAME_SYNC_SHIFT;
+	return ((unsigned)kbp_stamp_flags(&q, ns) & KBP_FRAME_SYNC_MASK) >> KBP_FRAME_SYNC_SHIFT;
 }
 
 static void of_a_clock_that_nobody_looked_at_all_is_unknown(void **state)
