@@ -174,6 +174,7 @@ struct kbp_port {
 	int32_t pid;	    /* opener: a forked child's use is an error */
 	struct kbp_counters_file *counters;
 	struct kbp_stamping stamping; /* KBP_PORT_STAMPING */
+	int32_t phc;		      /* N of the interface's /dev/ptpN; -1: none, or unknown */
 	void *priv;
 };
 

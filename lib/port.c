@@ -471,6 +471,7 @@ static int device_read(struct kbp_port *p, struct kbp_error *err)
 
 	p->info.numa_node = -1;
 	p->info.rx_channels = p->info.tx_channels = 1;
+	p->phc = -1;
 	rc = kbp_link_read(p->info.interface, &link, err);
 	if (rc)
 		return rc == -ENODEV && p->b->no_device ? 0 : rc;
@@ -478,6 +479,7 @@ static int device_read(struct kbp_port *p, struct kbp_error *err)
 	memcpy(p->info.mac, link.mac, sizeof(link.mac));
 	p->info.mtu = link.mtu;
 	p->info.numa_node = link.numa_node;
+	p->phc = link.phc;
 	p->info.rx_channels = link.rx_channels;
 	p->info.tx_channels = link.tx_channels;
 	p->info.virtual_device = link.virtual_device;

@@ -76,7 +76,6 @@ struct kbp_axdp_full {
 	uint32_t tx_head;  /* bytes of a TX buffer before the frame */
 	uint32_t *stamper; /* the port's */
 	struct kbp_stamp_proof rx_proof, tx_proof;
-	int32_t phc; /* of the interface */
 	char note[160];
 };
 

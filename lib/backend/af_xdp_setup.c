@@ -406,7 +406,6 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 		return kbp_fail(err, -ENOMEM, "open an af_xdp queue", "out of memory");
 	memset(full, 0, sizeof(*full));
 	full->fd = -1;
-	full->phc = before.phc;
 	if (c->opts.flags & KBP_QUEUE_RX) {
 		rc = program_ready(p, c, full, err);
 		if (!rc)

@@ -122,5 +122,5 @@ void kbp_axdp_stamps_info(const struct kbp_axdp_full *full, struct kbp_queue_inf
 	if (info->ts_source != KBP_TS_NONE || info->ts_source_tx != KBP_TS_NONE)
 		info->ts_resolution_ps = 1000; /* what the words count */
 	if (info->ts_source == KBP_TS_NIC || info->ts_source_tx == KBP_TS_NIC)
-		info->ts_phc = full->phc;
+		info->ts_phc = full->x.q.port->phc;
 }

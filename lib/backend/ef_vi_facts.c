@@ -123,9 +123,10 @@ void kbp_efvi_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 	info->ts_source = rx ? source : KBP_TS_NONE;
 	info->ts_source_tx = tx ? source : KBP_TS_NONE;
 	info->ts_proof = rx ? kbp_stamp_proof(&f->proof) : KBP_PROOF_NONE;
-	info->ts_epoch = rx ? KBP_EPOCH_UTC : KBP_EPOCH_NONE;
+	info->ts_epoch = rx ? KBP_EFVI_EPOCH : KBP_EPOCH_NONE;
+	info->ts_phc = KBP_EFVI_EMULATED ? -1 : q->port->phc;
 	info->ts_proof_tx = tx ? kbp_stamp_proof(&f->tx_proof) : KBP_PROOF_NONE;
-	info->ts_epoch_tx = tx ? KBP_EPOCH_UTC : KBP_EPOCH_NONE;
+	info->ts_epoch_tx = tx ? KBP_EFVI_EPOCH : KBP_EPOCH_NONE;
 	info->ts_resolution_ps = rx || tx ? kbp_efvi_resolution_ps(&f->x.vi) : 0;
 	info->tx_mode = q->flags & KBP_QUEUE_TX ? f->x.tx_how : KBP_TX_MODE_NONE;
 	info->accelerated = KBP_NO;

@@ -134,7 +134,7 @@ static void stash_frame(struct kbp_efvi_full *f, struct kbp_frame frame, bool so
 		frame.flags |= t.flags;
 		if (t.flags & KBP_FRAME_TS) {
 			f->had_stamp = true;
-			kbp_stamp_prove(&f->proof, KBP_EPOCH_UTC, t.ns);
+			kbp_stamp_prove(&f->proof, KBP_EFVI_EPOCH, t.ns);
 		}
 	} else if (!sop && s->in != s->whole) { /* a packet has one stamp, every part says it */
 		const struct kbp_frame *before = kbp_efvi_stash_at(s, s->in - 1);
@@ -329,7 +329,7 @@ static void sort_tx_stamped(struct kbp_efvi_full *f, const ef_event *e)
 	else
 		c.flags = kbp_efvi_stamp_flags(&f->x, c.ts_ns,
 					       EF_EVENT_TX_WITH_TIMESTAMP_SYNC_FLAGS(*e));
-	kbp_stamp_prove(&f->tx_proof, KBP_EPOCH_UTC, c.ts_ns);
+	kbp_stamp_prove(&f->tx_proof, KBP_EFVI_EPOCH, c.ts_ns);
 	sent(f, (ef_request_id)EF_EVENT_TX_WITH_TIMESTAMP_RQ_ID(*e), &c);
 }
 
@@ -503,7 +503,7 @@ static void prove(struct kbp_efvi_full *f, const ef_event *e, unsigned n)
 		if (!frame || !vendor_stamp(x, e, &ns))
 			continue;
 		f->had_stamp = true;
-		kbp_stamp_prove(&f->proof, KBP_EPOCH_UTC, ns);
+		kbp_stamp_prove(&f->proof, KBP_EFVI_EPOCH, ns);
 	}
 }
 

@@ -26,10 +26,13 @@
 #define KBP_EFVI_NAME "ef_vi_sim"
 #define KBP_EFVI_BACKEND kbp_backend_ef_vi_sim
 #define KBP_EFVI_EMULATED true
+#define KBP_EFVI_EPOCH KBP_EPOCH_UTC /* its clock is the system's (softnic.h, clock=host) */
 #else
 #define KBP_EFVI_NAME "ef_vi"
 #define KBP_EFVI_BACKEND kbp_backend_ef_vi
 #define KBP_EFVI_EMULATED false
+#define KBP_EFVI_EPOCH \
+	KBP_EPOCH_PHC /* the adapter's own clock: sfptpd or ptp4l sets it to UTC or TAI */
 #endif
 
 /* The capability of this protection domain; before 9.1 of its interface. 0: it has it not, or nobody

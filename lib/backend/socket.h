@@ -77,7 +77,6 @@ struct sock_queue {
 	struct sock_completion *done; /* a ring; indices run free */
 	uint32_t done_head, done_tail, done_mask;
 	struct kbp_stamp_proof proof, tx_proof;
-	int32_t phc;   /* of the interface; -1: none */
 	bool nic_told; /* to stamp every frame */
 	char note[160];
 };

@@ -282,7 +282,6 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 {
 	const struct kbp_queue_opts *o = &c->opts;
 	struct sock_queue *sq;
-	struct kbp_link link;
 	int rc;
 
 	if (o->channel)
@@ -296,7 +295,6 @@ static int queue_open(struct kbp_port *p, struct kbp_queue_cold *c, struct kbp_q
 	sq->rx_mem.node = sq->tx_mem.node = -1;
 	sq->s.fd = -1;
 	sq->s.ts_which = KBP_SOCK_TS_UNDECIDED;
-	sq->phc = kbp_link_read(p->info.interface, &link, NULL) ? -1 : link.phc;
 	sq->nic_told = o->flags & KBP_QUEUE_RX_STAMPS && kbp_link_stamps_all(p->info.interface);
 	sq->s.q = (struct kbp_queue){
 		.rx_peek = sock_rx_peek,
@@ -370,7 +368,7 @@ static void queue_info(const struct kbp_queue *q, struct kbp_queue_info *info)
 
 		info->ts_source = nic ? KBP_TS_NIC : KBP_TS_KERNEL;
 		info->ts_epoch = nic ? KBP_EPOCH_PHC : KBP_EPOCH_UTC;
-		info->ts_phc = nic ? sq->phc : -1;
+		info->ts_phc = nic ? q->port->phc : -1;
 		info->ts_proof = kbp_stamp_proof(&sq->proof);
 		if (!sq->s.ts_which && sq->nic_told && info->ts_proof == KBP_PROVEN)
 			snprintf(info->note, sizeof(info->note),

@@ -121,7 +121,7 @@ static void file_check(unsigned long iteration, int fd, const char *path, size_t
 	struct kbp_rts25_result *res = malloc(sizeof(*res));
 	struct kbp_rts25_file file;
 	struct kbp_error err = { 0 };
-	struct kbp_rts25 *r;
+	struct kbp_rts25 *r = NULL;
 	uint64_t begin;
 	int rc;
 

@@ -19,6 +19,8 @@ static uint64_t now(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static struct kbp_port nic_port = { .phc = 3 };
+
 /* A queue whose port's program has this for its stamper. */
 static void stamped(uint32_t flags, unsigned chain, enum kbp_xdp_stamper stamper)
 {
@@ -28,7 +30,7 @@ static void stamped(uint32_t flags, unsigned chain, enum kbp_xdp_stamper stamper
 	a.stamper = &rig->stamper;
 	rig->stamper = stamper;
 	rig->full.mode = KBP_MODE_COPY;
-	rig->full.phc = 3;
+	rig_q()->port = &nic_port;
 	kbp_axdp_stamps_begin(&rig->full, &a);
 }
 
@@ -207,7 +209,7 @@ static void sender(uint32_t flags, enum kbp_mode mode)
 {
 	rig_up(KBP_QUEUE_COMPLETIONS | KBP_QUEUE_TX_STAMPS | flags, 4);
 	rig->full.mode = mode;
-	rig->full.phc = 3;
+	rig_q()->port = &nic_port;
 }
 
 static struct kbp_completion reap_one(void)
