@@ -191,6 +191,7 @@ struct kbp_queue_cold {
 	struct rtnl_link_stats64 stats_base; /* of the interface when the queue was opened */
 	struct kbp_clock *clock;	     /* that it watches; stamp.c */
 	struct kbp_queue_cold *next_watcher; /* of the same clock */
+	bool watches; /* ... or did, until that clock was closed: then all is unknown */
 };
 
 static inline struct kbp_queue_cold *kbp_cold(const struct kbp_queue *q)
@@ -257,6 +258,8 @@ static inline enum kbp_proof kbp_stamp_proof(const struct kbp_stamp_proof *p)
 
 /* Fills what the clock that the queue watches says of now. */
 void kbp_queue_clock_info(const struct kbp_queue *q, struct kbp_queue_info *info);
+/* What is published, once more: the backend's copy of it may be gone. */
+void kbp_queue_sync_again(struct kbp_queue *q);
 /* The queue closes: it watches nothing any more. */
 void kbp_queue_unwatch(struct kbp_queue *q);
 

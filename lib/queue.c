@@ -259,6 +259,7 @@ int kbp_queue_reopen(struct kbp_queue *q, struct kbp_error *err)
 		return rc;
 	c->lost_unknown++;
 	q->held = 0;
+	kbp_queue_sync_again(q);
 	/* unless the interface went meanwhile: that is final */
 	__atomic_compare_exchange_n(&q->state, &state, KBP_QUEUE_UP, false, __ATOMIC_RELAXED,
 				    __ATOMIC_RELAXED);

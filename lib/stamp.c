@@ -233,7 +233,7 @@ static uint64_t window(const struct kbp_clock *c, const struct look *k)
 	unsigned __int128 hold;
 	uint64_t from = k->l.at_ns - KBP_SYNC_SPAN_NS / 4, end;
 
-	if (k->l.sync != KBP_SYNC_IN || k->l.at_ns < KBP_SYNC_SPAN_NS)
+	if (k->l.sync != KBP_SYNC_IN || k->l.at_ns < 2 * KBP_SYNC_SPAN_NS)
 		return KBP_SYNC_NEVER;
 	hold = (unsigned __int128)(c->opts.limit_ns - k->l.offset_ns) * 1000000000u /
 	       c->opts.holdover_ppb;
@@ -245,11 +245,12 @@ static uint64_t window(const struct kbp_clock *c, const struct look *k)
 	return from + KBP_SYNC_SPAN_NS > end ? KBP_SYNC_NEVER : -from;
 }
 
-static void tell(struct kbp_queue *q, uint64_t shift, bool watched)
+/* Under watch_lock. */
+static void tell(struct kbp_queue *q, uint64_t shift)
 {
 	__atomic_store_n(&q->sync_shift, shift, __ATOMIC_RELAXED);
 	if (q->port->b->queue_sync)
-		q->port->b->queue_sync(q, shift, watched);
+		q->port->b->queue_sync(q, shift, kbp_cold(q)->watches);
 }
 
 /* The oldest look of a part that is still remembered. */
@@ -323,7 +324,7 @@ int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 	c->shift = window(c, &k);
 	pthread_mutex_unlock(&c->lock);
 	for (struct kbp_queue_cold *w = c->watchers; w; w = w->next_watcher)
-		tell(w->q, c->shift, true);
+		tell(w->q, c->shift);
 	pthread_mutex_unlock(&watch_lock);
 	return 0;
 }
@@ -460,8 +461,8 @@ void kbp_clock_judge(const struct kbp_clock *clock, uint64_t ns, struct kbp_clai
 
 /* ---------------------------------------------------------------- queues that watch */
 
-/* Under watch_lock. by_queue: the queue itself wants to watch nothing any more. */
-static void unwatch(struct kbp_queue *q, bool by_queue)
+/* Under watch_lock. */
+static void unwatch(struct kbp_queue *q)
 {
 	struct kbp_queue_cold *cold = kbp_cold(q), **w;
 
@@ -471,14 +472,22 @@ static void unwatch(struct kbp_queue *q, bool by_queue)
 		;
 	*w = cold->next_watcher;
 	cold->clock = NULL;
-	/* a clock that is gone is no clock to trust the device's word without */
-	tell(q, KBP_SYNC_NEVER, !by_queue);
+	tell(q, KBP_SYNC_NEVER);
 }
 
 void kbp_queue_unwatch(struct kbp_queue *q)
 {
 	pthread_mutex_lock(&watch_lock);
-	unwatch(q, true);
+	unwatch(q);
+	kbp_cold(q)->watches = false;
+	tell(q, KBP_SYNC_NEVER);
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void kbp_queue_sync_again(struct kbp_queue *q)
+{
+	pthread_mutex_lock(&watch_lock);
+	tell(q, q->sync_shift);
 	pthread_mutex_unlock(&watch_lock);
 }
 
@@ -488,7 +497,7 @@ void kbp_clock_close(struct kbp_clock *c)
 		return;
 	pthread_mutex_lock(&watch_lock);
 	while (c->watchers)
-		unwatch(c->watchers->q, false);
+		unwatch(c->watchers->q);
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_destroy(&c->lock);
 	free(c->looks);
@@ -522,14 +531,15 @@ int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_err
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&watch_lock);
-	unwatch(q, true);
+	unwatch(q);
+	cold->watches = clock != NULL;
 	if (clock) {
 		cold->clock = clock;
 		cold->next_watcher = clock->watchers;
 		clock->watchers = cold;
 	}
 	/* what the clock published last may be old: its next look tells */
-	tell(q, KBP_SYNC_NEVER, clock != NULL);
+	tell(q, KBP_SYNC_NEVER);
 	pthread_mutex_unlock(&watch_lock);
 	/* which source it is may have been open when it was looked at; now it is not any more */
 	rc = clock ? watch_check(q, clock, err) : 0;
@@ -538,43 +548,73 @@ int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct kbp_err
 	return rc;
 }
 
-/* What the queue's clock says of `ns`; false when it watches none. */
+/* What the queue's clock says of `ns`, if it is still there; false when the queue watches none. */
 static bool judge_queue(const struct kbp_queue *q, uint64_t ns, struct kbp_claim *claim)
 {
-	const struct kbp_clock *c;
+	const struct kbp_queue_cold *cold = kbp_cold(q);
+	bool watches;
 
 	pthread_mutex_lock(&watch_lock);
-	c = kbp_cold(q)->clock;
-	if (c)
-		kbp_clock_judge(c, ns, claim);
+	watches = cold->watches;
+	if (cold->clock)
+		kbp_clock_judge(cold->clock, ns, claim);
 	pthread_mutex_unlock(&watch_lock);
-	return c != NULL;
+	return watches;
 }
 
-void kbp_stamp_claim(const struct kbp_queue *q, const struct kbp_stamp *s, struct kbp_claim *claim)
+/* own_clock: the stamp is of the clock that the queue watches, if it watches one. */
+static void claim_fill(const struct kbp_queue *q, uint64_t ns, uint16_t flags, bool own_clock,
+		       struct kbp_claim *claim)
 {
-	enum kbp_sync device = (s->flags & KBP_FRAME_DEVICE_MASK) >> KBP_FRAME_DEVICE_SHIFT;
-	struct kbp_queue_info info;
+	enum kbp_sync device = (flags & KBP_FRAME_DEVICE_MASK) >> KBP_FRAME_DEVICE_SHIFT;
 
-	kbp_queue_info(q, &info);
 	memset(claim, 0, sizeof(*claim));
 	claim->cause = KBP_CLOCK_UNWATCHED;
 	claim->bound_ns = KBP_BOUND_UNKNOWN;
-	if (!(s->flags & KBP_FRAME_TS))
+	if (!(flags & KBP_FRAME_TS) || !own_clock)
 		return;
-	if (!judge_queue(q, s->ns, claim)) {
+	if (judge_queue(q, ns, claim)) {
+		if (device == KBP_SYNC_NOT && claim->sync == KBP_SYNC_IN) {
+			claim->sync = KBP_SYNC_NOT;
+			claim->cause = KBP_CLOCK_UNSYNCHRONISED;
+		}
+	} else {
 		claim->sync = device;
 		claim->settled = true;
 		claim->cause = device == KBP_SYNC_IN  ? KBP_CLOCK_FINE :
 			       device == KBP_SYNC_NOT ? KBP_CLOCK_UNSYNCHRONISED :
 							KBP_CLOCK_UNWATCHED;
-	} else if (device == KBP_SYNC_NOT && claim->sync == KBP_SYNC_IN) {
-		claim->sync = KBP_SYNC_NOT;
-		claim->cause = KBP_CLOCK_UNSYNCHRONISED;
 	}
+}
+
+void kbp_stamp_claim(const struct kbp_queue *q, const struct kbp_stamp *s, struct kbp_claim *claim)
+{
+	struct kbp_queue_info info;
+
+	claim_fill(q, s->ns, s->flags, true, claim);
+	if (!(s->flags & KBP_FRAME_TS))
+		return;
+	kbp_queue_info(q, &info);
 	claim->source = info.ts_source;
 	claim->proof = info.ts_proof;
 	claim->epoch = info.ts_epoch;
+	claim->resolution_ps = info.ts_resolution_ps;
+}
+
+void kbp_completion_claim(const struct kbp_queue *q, const struct kbp_completion *c,
+			  struct kbp_claim *claim)
+{
+	struct kbp_queue_info info;
+	bool one_clock;
+
+	kbp_queue_info(q, &info);
+	one_clock = info.ts_source == KBP_TS_NONE || info.ts_epoch == info.ts_epoch_tx;
+	claim_fill(q, c->ts_ns, c->flags, one_clock, claim);
+	if (!(c->flags & KBP_FRAME_TS))
+		return;
+	claim->source = info.ts_source_tx;
+	claim->proof = info.ts_proof_tx;
+	claim->epoch = info.ts_epoch_tx;
 	claim->resolution_ps = info.ts_resolution_ps;
 }
 

@@ -38,6 +38,7 @@ struct kbp_txflow;
 struct kbp_template;
 struct kbp_flow_ref;
 struct kbp_clock;
+struct kbp_completion;
 
 /* What failed, on which object, and what to do next. Always NUL-terminated, never empty after a
  * failure. */

@@ -184,6 +184,17 @@ KBP_API int kbp_queue_watch(struct kbp_queue *q, struct kbp_clock *clock, struct
 KBP_API void kbp_stamp_claim(const struct kbp_queue *q, const struct kbp_stamp *s,
 			     struct kbp_claim *claim);
 
+/* kbp_completion_claim - the same of the stamp of a sent frame.
+ *
+ * It is not known to be of the clock that the queue watches where sent and received frames are stamped by
+ * different ones: then it is unknown.
+ * Returns:  nothing; fills *claim. Without KBP_FRAME_TS in c->flags the source is KBP_TS_NONE.
+ * Owns:     *claim is the caller's.
+ * Blocks:   briefly. Not for the hot thread.
+ * Threads:  any, while the queue is open. */
+KBP_API void kbp_completion_claim(const struct kbp_queue *q, const struct kbp_completion *c,
+				  struct kbp_claim *claim);
+
 #ifdef __cplusplus
 }
 #endif

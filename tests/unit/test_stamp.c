@@ -27,6 +27,8 @@ static void info(const struct kbp_queue *queue, struct kbp_queue_info *i)
 {
 	(void)queue;
 	i->ts_source = KBP_TS_NIC;
+	i->ts_source_tx = KBP_TS_KERNEL;
+	i->ts_epoch_tx = KBP_EPOCH_UTC;
 	i->ts_epoch = KBP_EPOCH_TAI;
 	i->ts_proof = KBP_PROVEN;
 	i->ts_resolution_ps = 250;
@@ -313,6 +315,7 @@ static void no_stamp_reads_in_sync_that_its_account_does_not_know_to_be(void **s
 
 static void a_claim_says_source_proof_and_the_account(void **state)
 {
+	struct kbp_completion sent = { .ts_ns = START, .flags = KBP_FRAME_TS };
 	struct kbp_stamp s = { START, 0, KBP_FRAME_TS };
 	struct kbp_claim c;
 
@@ -335,7 +338,17 @@ static void a_claim_says_source_proof_and_the_account(void **state)
 	s.flags = 0;
 	kbp_stamp_claim(&q, &s, &c);
 	assert_int_equal(c.source, KBP_TS_NONE);
+	kbp_completion_claim(&q, &sent, &c); /* of another clock than received frames */
+	assert_int_equal(c.source, KBP_TS_KERNEL);
+	assert_int_equal(c.epoch, KBP_EPOCH_UTC);
+	assert_int_equal(c.sync, KBP_SYNC_UNKNOWN);
 	kbp_clock_close(clk);
+	s.flags = KBP_FRAME_TS | KBP_SYNC_IN << KBP_FRAME_DEVICE_SHIFT;
+	kbp_stamp_claim(&q, &s, &c); /* its clock is gone: nobody knows, whatever the device says */
+	assert_int_equal(c.sync, KBP_SYNC_UNKNOWN);
+	assert_int_equal(kbp_queue_watch(&q, NULL, NULL), 0);
+	kbp_stamp_claim(&q, &s, &c);
+	assert_int_equal(c.sync, KBP_SYNC_IN);
 	assert_null(cold.clock);
 	assert_int_equal(published(START), KBP_SYNC_UNKNOWN);
 	assert_int_equal(begin(NULL), 0);
