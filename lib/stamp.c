@@ -408,8 +408,8 @@ static void judge_sync(const struct kbp_clock *c, const struct look *e, const st
 
 static void judge_locked(const struct kbp_clock *c, uint64_t ns, struct kbp_claim *claim)
 {
-	const struct part *p, *present = &c->part[c->n_parts - 1];
 	const struct look *e, *next;
+	const struct part *p;
 	uint64_t i;
 	bool twice;
 
@@ -433,7 +433,7 @@ static void judge_locked(const struct kbp_clock *c, uint64_t ns, struct kbp_clai
 	}
 	e = at(c, i);
 	claim->verified_ns = e->good_at;
-	if (i == p->last && p != present) { /* it was set at some time after this look */
+	if (i == p->last && p->end_ns != UINT64_MAX) { /* it was set at some time after this look */
 		claim->cause = KBP_CLOCK_STEPPED;
 		return;
 	}

@@ -136,7 +136,7 @@ static inline uint32_t far_recv(int fd, uint8_t *buf, uint32_t size,
 		socklen_t len = sizeof(from);
 		ssize_t n;
 
-		if (poll(&p, 1, 1000) <= 0)
+		if (poll(&p, 1, 5000) <= 0)
 			return 0;
 		n = recvfrom(fd, buf, size, 0, (struct sockaddr *)&from, &len);
 		if (n > 0 && from.sll_pkttype != PACKET_OUTGOING && want(buf, (uint32_t)n))

@@ -483,7 +483,7 @@ static int tmp_write(const char *path, const void *data, size_t bytes, struct kb
 	f = fopen(tmp, "we");
 	if (!f)
 		return write_failed(err, tmp);
-	if (fwrite(data, 1, bytes, f) != bytes || fflush(f) || fsync(fileno(f)))
+	if ((bytes && fwrite(data, 1, bytes, f) != bytes) || fflush(f) || fsync(fileno(f)))
 		e = errno ? errno : EIO;
 	if (fclose(f) && !e)
 		e = errno;
