@@ -286,11 +286,11 @@ static void ours_reset(struct bench *b, bool refs, bool stamps, uint8_t how)
 		x->q.flags |= KBP_QUEUE_RX_STAMPS;
 		x->sync_shift[3] = (uint64_t)0 - NIC_STAMP_S * 1000000000ull;
 		x->sync_span = KBP_SYNC_SPAN_NS;
-		f->proof.proof = KBP_PROVEN;
 	}
 	if (how == KBP_TX_MODE_PIO)
 		x->pio_slots = PIO_SLOTS;
 	kbp_efvi_start(f);
+	f->proof.proof = KBP_PROVEN;
 	flow_fill(&b->flow, &x->q);
 	b->flow.tx_mode = how;
 }

@@ -387,7 +387,8 @@ struct kbp_queue {
 	void *priv;	 /* the cold half */
 	uint64_t layout; /* of the vendor's structures behind this queue; 0: there are none */
 	uint64_t sync_shift; /* added to a stamp's ns: its place in the window of KBP_SYNC_SPAN_NS that is in
-			      * sync; KBP_SYNC_NEVER: beyond it */
+			      * sync; KBP_SYNC_NEVER: beyond it,
+			      * for any time before the year 2262 */
 };
 
 /* The window of time in which stamps are known to be in sync. Its length is fixed, so that one word tells it;
@@ -494,7 +495,7 @@ KBP_API int kbp_queue_reopen(struct kbp_queue *q, struct kbp_error *err);
  *
  * Returns:  nothing; fills *info.
  * Owns:     *info is the caller's.
- * Blocks:   never.
+ * Blocks:   briefly, while a look at the clock that it watches is written down.
  * Threads:  any; members that the hot thread moves are a snapshot. */
 KBP_API void kbp_queue_info(const struct kbp_queue *q, struct kbp_queue_info *info);
 

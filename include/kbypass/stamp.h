@@ -118,6 +118,8 @@ struct kbp_clock_look {
 	uint64_t offset_ns;	    /* with IN: magnitude of the offset from the reference */
 	uint64_t bound_ns; /* distance from UTC at most; KBP_BOUND_UNKNOWN: this look does not tell */
 	uint64_t verified_ns; /* offset and bound are of this time of the clock; 0: of at_ns */
+	uint64_t verified_raw_ns; /* the same by CLOCK_MONOTONIC_RAW, where it is known; 0: as verified_ns says. A
+				   * measurement from before a clock was set says nothing of it */
 	uint64_t since_ns; /* with NOT and UNKNOWN: it began then, by the clock itself; 0: after the look before */
 };
 

@@ -592,6 +592,7 @@ void kbp_efvi_start(struct kbp_efvi_full *f)
 	x->dma = f->dma;
 	x->dead = 0;
 	f->had_stamp = false;
+	f->proof = f->tx_proof = (struct kbp_stamp_proof){ 0 };
 	x->in_burst = x->unpushed = x->n_free = 0;
 	f->stash.in = f->stash.whole = f->stash.out = FIRST_INDEX;
 	f->stash.chain_bytes = f->stash.multi_left = 0;

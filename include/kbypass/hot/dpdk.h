@@ -104,11 +104,13 @@ KBP_INLINE struct kbp_stamp kbp_dpdk_frame_ts(struct kbp_rx rx, const struct kbp
 	const struct rte_mbuf *m = kbp_dpdk_mbuf(f->token);
 	struct kbp_stamp s = { f->ts_ns, f->ts_frac, f->flags };
 
-	if (f->flags & KBP_FRAME_TS)
+	if (f->flags & (KBP_FRAME_TS | KBP_FRAME_NO_TS_MASK))
 		return s;
 	if (KBP_UNLIKELY(!(m->ol_flags & x->plain_mask)))
 		return x->call->stamp(x, m);
 	s.ns = *(const uint64_t *)(const void *)((const uint8_t *)m + x->plain_at);
+	if (KBP_UNLIKELY(!s.ns))
+		return x->call->stamp(x, m);
 	s.frac = 0;
 	s.flags = kbp_stamp_flags(rx.q, s.ns);
 	return s;
