@@ -89,7 +89,9 @@ struct kbp_claim {
 	uint32_t resolution_ps; /* 0: unknown */
 	enum kbp_sync sync;	/* of the clock, at the time of the stamp */
 	enum kbp_clock_cause cause;
-	bool settled; /* there is evidence from after the stamp too: this does not change any more */
+	bool settled; /* there is evidence from after the stamp too: this does not change any more, unless the
+		       * clock turns out to have been set back to before it, or it is so old that it is
+		       * forgotten: then it reads unknown */
 	uint64_t bound_ns; /* the clock was at most so far from UTC (or TAI); KBP_BOUND_UNKNOWN */
 	uint64_t verified_ns; /* the last look before the stamp that found it in sync, by the clock itself;
 			       * 0: there was none */
