@@ -62,7 +62,7 @@ static void goes_on(struct world *w, unsigned ms, bool sets, bool slews)
 		w->lost_ms = 2000 + (unsigned)(chance(w) * 6000);
 		w->blind_ms = (unsigned)(chance(w) * 1500);
 	}
-	if (sets && chance(w) < 1e-4) {
+	if (sets && !w->set && chance(w) < 1e-4) { /* twice between two looks nobody could see */
 		w->error += (chance(w) * 2 - 1) * 2e9;
 		w->set = true;
 		w->followed = false;
