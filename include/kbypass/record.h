@@ -268,7 +268,8 @@ struct kbp_rts25_result {
 	uint64_t worst_bound_ns; /* of the claims that are known; KBP_BOUND_UNKNOWN: there is none */
 	uint64_t worst_at_ns;	 /* UTC */
 	uint64_t step_ns; /* the largest step that all stamps of a source have in common, of the coarsest
-				   * source; 0: fewer than two stamps differ */
+				   * source; 0: fewer than two stamps differ. Of a driver's or NIC's stamps, which
+				   * may have been converted, no finer than it states */
 	uint64_t steps;		/* how many stamps of that source differ from the one before */
 	uint64_t resolution_ps; /* the coarsest that a source states; 0: none does */
 	struct {
@@ -305,6 +306,8 @@ KBP_API void kbp_rts25_add(struct kbp_rts25 *r, uint64_t utc_ns, const struct kb
 
 /* kbp_rts25_stamp - a stamp for the granularity alone.
  *
+ * A source that states a coarser resolution_ps than a limit is too coarse, whatever its stamps show. A driver's or a
+ * NIC's may have been converted to UTC, which hides their true steps: of them only what is stated shows fineness.
  * Returns:  nothing.
  * Owns:     nothing changes hands.
  * Blocks:   never.
