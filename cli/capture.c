@@ -35,7 +35,7 @@ struct given {
 	struct kbp_recorder_opts o;
 	const char *ifname, *backend, *flows, *netns, *args;
 	struct cli_clock clock;
-	uint32_t cpu, snaplen, keep, ring_mb;
+	uint32_t cpu, snaplen, keep, ring_mb, judge_ms;
 	double rotate_mb, rotate_s, seconds, count;
 	bool json, stamping;
 };
@@ -111,6 +111,9 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "count", "N", "end after so many packets", CLI_REAL, &g->count, 1, 1e18 },
 		{ "ring", "MB", "memory between polling and writing (default 64)", CLI_U32,
 		  &g->ring_mb, 1, 65536 },
+		{ "judge", "MS",
+		  "wait so long for what tells whether the clock was in sync (default 2500)",
+		  CLI_U32, &g->judge_ms, 1, 60000 },
 		{ "netns", "NAME", "network namespace of IFACE", CLI_TEXT, &g->netns, 0, 0 },
 		{ "cpu", "N", "CPU of the thread that polls", CLI_U32, &g->cpu, 0, 1023 },
 		{ "stamping", NULL, "have the NIC stamp all frames; put back at the end", CLI_FLAG,
@@ -152,6 +155,7 @@ static int read_options(struct given *g)
 	g->o.snaplen = g->snaplen;
 	g->o.keep = g->keep;
 	g->o.ring_bytes = (uint64_t)g->ring_mb << 20;
+	g->o.judge_ms = g->judge_ms;
 	g->o.rotate_bytes = (uint64_t)(g->rotate_mb * 1e6);
 	g->o.rotate_ns = (uint64_t)(g->rotate_s * 1e9);
 	return CLI_OK;

@@ -81,7 +81,7 @@ struct kbp_recorder_opts {
 	uint64_t rotate_ns;    /* a new file so long after the first packet of this one; 0: never */
 	uint32_t keep;	       /* remove the oldest beyond so many; 0: keep all */
 	uint32_t flush_ms;     /* nothing waits longer in the writer's own buffer; 0: 200 */
-	uint32_t judge_ms;     /* wait so long for what later looks at the clock say; 0: 1000 */
+	uint32_t judge_ms;     /* wait so long for what later looks at the clock say; 0: 2500 */
 	struct kbp_clock *utc; /* account of the system's clock, for packets without a stamp; NULL: none */
 	kbp_record_clock_fn clock_of; /* for queues, whatever their source says; NULL: none */
 	void *clock_arg;

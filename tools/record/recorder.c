@@ -23,7 +23,7 @@
 #define RING_BYTES_MIN (1ull << 20) /* several of the largest packets */
 #define RING_BYTES_MAX (1ull << 36)
 #define FLUSH_MS 200u
-#define JUDGE_MS 1000u
+#define JUDGE_MS 2500u /* a ptp4l with one sync message a second, which may miss one */
 #define KEEP_MAX 65536u
 #define ROTATE_BYTES_MIN 4096u
 #define EMPTY_NS 500000u    /* between looks at an empty ring */
