@@ -629,14 +629,10 @@ static void close_all(struct capture *c)
 	kbp_monitor_close(c->mon);
 }
 
-/* Nothing was captured: no file stays, but for one that was there before. */
+/* Nothing was captured: no file stays, but for one that was there before, as it was. */
 static void give_up(struct capture *c)
 {
-	if (c->rec)
-		kbp_recorder_path(c->rec, c->last_file, sizeof(c->last_file));
-	kbp_recorder_close(c->rec, NULL, NULL);
-	if (c->last_file[0] && !c->g->o.force)
-		unlink(c->last_file);
+	kbp_recorder_abandon(c->rec);
 	close_all(c);
 }
 

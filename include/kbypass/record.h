@@ -74,7 +74,7 @@ typedef struct kbp_clock *(*kbp_record_clock_fn)(void *arg, enum kbp_epoch epoch
 struct kbp_recorder_opts {
 	size_t size;
 	const char *path; /* "NAME.pcapng"; when files rotate NAME_00001_<UTC>.pcapng and so on */
-	bool force;	  /* overwrite a file that is there */
+	bool force; /* overwrite a file that is there: with the first packet, or when closed */
 	uint32_t snaplen; /* bytes of a packet to keep; 0: 262144, which is all of it */
 	uint64_t ring_bytes; /* memory between the two threads, rounded up to a power of two; 0: 64 MiB */
 	uint64_t rotate_bytes; /* a new file when this one would get longer; 0: never */
@@ -203,6 +203,16 @@ KBP_API int kbp_recorder_path(const struct kbp_recorder *rec, char *buf, size_t 
  * Threads:  not while another thread uses it. NULL is fine: 0. */
 KBP_API int kbp_recorder_close(struct kbp_recorder *rec, struct kbp_recorder_stats *stats,
 			       struct kbp_error *err);
+
+/* kbp_recorder_abandon - close a recorder that never began: what else it takes did not start.
+ *
+ * A file that the recorder made is removed, one that was there before (opts.force) stays as it was. After a packet it
+ * is kbp_recorder_close.
+ * Returns:  nothing.
+ * Owns:     rec is gone.
+ * Blocks:   briefly.
+ * Threads:  not while another thread uses it. NULL is fine. */
+KBP_API void kbp_recorder_abandon(struct kbp_recorder *rec);
 
 /* ---------------------------------------------------------------- RTS 25 */
 

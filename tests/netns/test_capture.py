@@ -262,6 +262,25 @@ def mistakes_are_told(directory):
         complain("a capture that could not begin left a file")
 
 
+def a_capture_that_cannot_begin_leaves_the_old_file(directory):
+    path = os.path.join(directory, "old.pcapng")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("an older capture")
+    rx = lab["rx"]
+    good = [rx["interface"], "--netns", rx["netns"], "--out", path, "--force"]
+    # the first fails while the port opens, the others when the recorder is there already: a flow on a VLAN that a
+    # socket cannot select twice, a CPU that no machine here has
+    for args in (["--flow", f"{GROUP}:{PORT}", "--backend", "magic"],
+                 ["--flow", f"{GROUP}:{PORT},{GROUP}:{PORT}"],
+                 ["--flow", f"{GROUP}:{PORT}", "--cpu", "1023"]):
+        done = subprocess.run([KBYPASS, "capture", *good, *args, "--seconds", "1"], capture_output=True, text=True,
+                              timeout=60)
+        with open(path, encoding="utf-8", errors="replace") as f:
+            kept = f.read() == "an older capture"
+        if done.returncode != 2 or not kept:
+            complain(f"{args}: status {done.returncode}, the old file is {'there' if kept else 'gone'}: {done.stderr}")
+
+
 def main():
     if os.geteuid() != 0:
         print("SKIP: making a lab needs root")
@@ -283,7 +302,7 @@ def main():
                 what_was_sent_is_in_the_file(backend, directory)
             for test in (a_signal_ends_it_with_its_account, a_killed_capture_leaves_a_readable_file, files_rotate,
                          a_full_disk_is_told_and_the_file_is_whole, rts25_counts_foreign_captures_as_unknown,
-                         mistakes_are_told):
+                         mistakes_are_told, a_capture_that_cannot_begin_leaves_the_old_file):
                 test(directory)
             a_followed_clock_is_written_and_reported(directory, daemons)
     finally:

@@ -608,6 +608,54 @@ static void a_file_that_is_there_is_not_overwritten(void **state)
 	assert_int_equal(kbp_recorder_close(rec, NULL, NULL), 0);
 }
 
+static void text_of(const char *name, char text[64])
+{
+	FILE *f = fopen(name, "re");
+
+	assert_non_null(f);
+	text[fread(text, 1, 63, f)] = '\0';
+	fclose(f);
+}
+
+static void a_recorder_that_never_began_leaves_the_old_file_as_it_was(void **state)
+{
+	const struct timespec flushes = { .tv_nsec = 50000000 };
+	struct kbp_recorder_opts o = KBP_RECORDER_OPTS_INIT;
+	struct kbp_recorder *rec;
+	char text[64];
+	FILE *f;
+
+	(void)state;
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs("an older capture", f);
+	fclose(f);
+	o.force = true;
+	o.flush_ms = 1;
+	rec = open_with(&o, NULL);
+	nanosleep(&flushes, NULL);
+	kbp_recorder_abandon(rec);
+	text_of(path, text);
+	assert_string_equal(text, "an older capture");
+	rec = open_with(&o, NULL);
+	give(rec, "a", 1, T0);
+	assert_int_equal(kbp_recorder_close(rec, NULL, NULL), 0);
+	assert_int_equal(read_file(path, NULL, 0), 1); /* and nothing of the old one */
+	rec = open_with(&o, NULL);
+	assert_int_equal(kbp_recorder_close(rec, NULL, NULL), 0);
+	assert_int_equal(read_file(path, NULL, 0), 0);
+}
+
+static void a_recorder_that_never_began_leaves_no_file(void **state)
+{
+	struct kbp_recorder_opts o = KBP_RECORDER_OPTS_INIT;
+
+	(void)state;
+	kbp_recorder_abandon(open_with(&o, NULL));
+	assert_int_equal(access(path, F_OK), -1);
+	kbp_recorder_abandon(NULL);
+}
+
 static void senseless_options_are_refused(void **state)
 {
 	struct kbp_recorder_opts o = KBP_RECORDER_OPTS_INIT;
@@ -647,6 +695,8 @@ int main(void)
 		TEST(only_so_many_files_are_kept),
 		TEST(files_rotate_by_time),
 		TEST(a_file_that_is_there_is_not_overwritten),
+		TEST(a_recorder_that_never_began_leaves_the_old_file_as_it_was),
+		TEST(a_recorder_that_never_began_leaves_no_file),
 		TEST(senseless_options_are_refused),
 	};
 
