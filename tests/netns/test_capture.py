@@ -283,6 +283,15 @@ def a_nic_clock_that_cannot_be_opened_stops_no_capture(directory):
     return None
 
 
+def a_capture_of_sockets_can_be_replayed_as_frames(directory):
+    tx = lab["tx"]
+    done = subprocess.run([KBYPASS, "replay", os.path.join(directory, "socket.pcapng"), tx["interface"], "--netns",
+                           tx["netns"], "--backend", "af_xdp", "--json"], capture_output=True, text=True, timeout=60)
+    report = json.loads(done.stdout) if done.stdout else {}
+    if done.returncode == 2 or report.get("sent") != N:
+        complain(f"replay of a socket's capture: status {done.returncode}: {done.stderr}{done.stdout}")
+
+
 def a_capture_that_cannot_begin_leaves_the_old_file(directory):
     path = os.path.join(directory, "old.pcapng")
     with open(path, "w", encoding="utf-8") as f:
@@ -324,7 +333,8 @@ def main():
             for test in (a_signal_ends_it_with_its_account, a_killed_capture_leaves_a_readable_file, files_rotate,
                          a_full_disk_is_told_and_the_file_is_whole, rts25_counts_foreign_captures_as_unknown,
                          mistakes_are_told, a_capture_that_cannot_begin_leaves_the_old_file,
-                         a_nic_clock_that_cannot_be_opened_stops_no_capture):
+                         a_nic_clock_that_cannot_be_opened_stops_no_capture,
+                         a_capture_of_sockets_can_be_replayed_as_frames):
                 test(directory)
             a_followed_clock_is_written_and_reported(directory, daemons)
     finally:
