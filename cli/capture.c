@@ -26,8 +26,6 @@
 #define WITNESSES_MAX 16u
 #define IDLE_POLLS 200u
 #define WAIT_NS 10000000
-#define SAMPLE_NS 50000000u /* between readings of all clocks, for conversions */
-#define PHC_MAX 16
 #define ONE_BUFFER_MTU 3498u /* larger packets may take several buffers */
 #define NOT_GIVEN UINT32_MAX
 
@@ -35,7 +33,7 @@ struct given {
 	struct kbp_recorder_opts o;
 	const char *ifname, *backend, *flows, *netns, *args;
 	struct cli_clock clock;
-	uint32_t cpu, snaplen, keep, ring_mb;
+	uint32_t cpu, snaplen, keep, ring_mb, judge_ms;
 	double rotate_mb, rotate_s, seconds, count;
 	bool json, stamping;
 };
@@ -48,9 +46,7 @@ struct named {
 struct capture {
 	const struct given *g;
 	struct kbp_monitor *mon;
-	struct kbp_converter *conv;
 	/* the writer's thread's */
-	uint64_t sampled_ns;
 	int tai_s;	    /* CLOCK_TAI - CLOCK_REALTIME; 0 where nobody set it */
 	uint64_t tai_since; /* UTC: it has been so since then */
 	struct kbp_recorder *rec;
@@ -111,6 +107,9 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "count", "N", "end after so many packets", CLI_REAL, &g->count, 1, 1e18 },
 		{ "ring", "MB", "memory between polling and writing (default 64)", CLI_U32,
 		  &g->ring_mb, 1, 65536 },
+		{ "judge", "MS",
+		  "wait so long for what tells whether the clock was in sync (default 2500)",
+		  CLI_U32, &g->judge_ms, 1, 60000 },
 		{ "netns", "NAME", "network namespace of IFACE", CLI_TEXT, &g->netns, 0, 0 },
 		{ "cpu", "N", "CPU of the thread that polls", CLI_U32, &g->cpu, 0, 1023 },
 		{ "stamping", NULL, "have the NIC stamp all frames; put back at the end", CLI_FLAG,
@@ -152,6 +151,7 @@ static int read_options(struct given *g)
 	g->o.snaplen = g->snaplen;
 	g->o.keep = g->keep;
 	g->o.ring_bytes = (uint64_t)g->ring_mb << 20;
+	g->o.judge_ms = g->judge_ms;
 	g->o.rotate_bytes = (uint64_t)(g->rotate_mb * 1e6);
 	g->o.rotate_ns = (uint64_t)(g->rotate_s * 1e9);
 	return CLI_OK;
@@ -255,7 +255,8 @@ static int tai_to_utc(struct capture *c, uint64_t ns, uint64_t *utc_ns)
 	return *utc_ns < c->tai_since ? -ENOTUNIQ : 0;
 }
 
-/* Called by the writer, for a stamp that is older than now: it lies between two samples, or right behind the last. */
+/* Called by the writer. The monitor takes the samples, of every NIC clock that can be read: a stamp whose clock it has
+ * looked at since lies between two of them. One of a clock that cannot be read is not converted, and says so. */
 static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uint64_t *utc_ns,
 		  uint64_t *error_ns)
 {
@@ -264,7 +265,6 @@ static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uin
 						 [KBP_EPOCH_MONOTONIC] = KBP_SCALE_MONOTONIC };
 	struct capture *c = arg;
 	struct kbp_moment m;
-	uint64_t now = now_ns();
 	int rc;
 
 	*error_ns = 0;
@@ -272,35 +272,12 @@ static int to_utc(void *arg, enum kbp_epoch epoch, int32_t phc, uint64_t ns, uin
 		return tai_to_utc(c, ns, utc_ns);
 	if (epoch < KBP_EPOCH_UTC || epoch > KBP_EPOCH_MONOTONIC)
 		return -EINVAL;
-	if (now - c->sampled_ns >= SAMPLE_NS) {
-		kbp_converter_sample(c->conv);
-		c->sampled_ns = now;
-	}
-	rc = kbp_convert(c->conv, scales[epoch], KBP_SCALE_UTC, phc, ns, &m);
+	rc = kbp_convert(kbp_monitor_converter(c->mon), scales[epoch], KBP_SCALE_UTC, phc, ns, &m);
 	if (rc)
 		return rc;
 	*utc_ns = m.value;
 	*error_ns = m.error_ns;
 	return 0;
-}
-
-/* All NIC clocks that may be read: which of them stamps shows with the first packet. */
-static int converter_open(struct capture *c, struct kbp_error *err)
-{
-	struct kbp_converter_opts o = KBP_CONVERTER_OPTS_INIT;
-	struct timex t = { 0 };
-	int32_t phc[PHC_MAX];
-	char path[32];
-
-	o.phc = phc;
-	for (int32_t i = 0; i < PHC_MAX; i++) {
-		snprintf(path, sizeof(path), "/dev/ptp%d", (int)i);
-		if (!access(path, R_OK))
-			phc[o.n_phc++] = i;
-	}
-	c->sampled_ns = now_ns();
-	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
-	return kbp_converter_open(&o, &c->conv, err);
 }
 
 static struct kbp_clock *clock_of(void *arg, enum kbp_epoch epoch, int32_t phc)
@@ -338,14 +315,14 @@ static int recorder_open(struct capture *c, struct kbp_error *err)
 
 static int open_all(struct capture *c, struct kbp_error *err)
 {
+	struct timex t = { 0 };
 	int rc = flows(c, false, err);
 
+	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
 	if (!rc)
 		rc = netns_enter(c->g->netns, err);
 	if (!rc)
 		rc = cli_monitor_open(&c->g->clock, &c->mon, err);
-	if (!rc)
-		rc = converter_open(c, err);
 	if (!rc)
 		rc = port_open(c, err);
 	if (!rc)
@@ -621,18 +598,13 @@ static void close_all(struct capture *c)
 	while (c->n_queues)
 		kbp_queue_close(c->q[--c->n_queues], KBP_CLOSE_FORCE, NULL);
 	kbp_port_close(c->port, NULL);
-	kbp_converter_close(c->conv);
 	kbp_monitor_close(c->mon);
 }
 
-/* Nothing was captured: no file stays, but for one that was there before. */
+/* Nothing was captured: no file stays, but for one that was there before, as it was. */
 static void give_up(struct capture *c)
 {
-	if (c->rec)
-		kbp_recorder_path(c->rec, c->last_file, sizeof(c->last_file));
-	kbp_recorder_close(c->rec, NULL, NULL);
-	if (c->last_file[0] && !c->g->o.force)
-		unlink(c->last_file);
+	kbp_recorder_abandon(c->rec);
 	close_all(c);
 }
 

@@ -74,14 +74,14 @@ typedef struct kbp_clock *(*kbp_record_clock_fn)(void *arg, enum kbp_epoch epoch
 struct kbp_recorder_opts {
 	size_t size;
 	const char *path; /* "NAME.pcapng"; when files rotate NAME_00001_<UTC>.pcapng and so on */
-	bool force;	  /* overwrite a file that is there */
+	bool force; /* overwrite a file that is there: with the first packet, or when closed */
 	uint32_t snaplen; /* bytes of a packet to keep; 0: 262144, which is all of it */
 	uint64_t ring_bytes; /* memory between the two threads, rounded up to a power of two; 0: 64 MiB */
 	uint64_t rotate_bytes; /* a new file when this one would get longer; 0: never */
 	uint64_t rotate_ns;    /* a new file so long after the first packet of this one; 0: never */
 	uint32_t keep;	       /* remove the oldest beyond so many; 0: keep all */
 	uint32_t flush_ms;     /* nothing waits longer in the writer's own buffer; 0: 200 */
-	uint32_t judge_ms;     /* wait so long for what later looks at the clock say; 0: 1000 */
+	uint32_t judge_ms;     /* wait so long for what later looks at the clock say; 0: 2500 */
 	struct kbp_clock *utc; /* account of the system's clock, for packets without a stamp; NULL: none */
 	kbp_record_clock_fn clock_of; /* for queues, whatever their source says; NULL: none */
 	void *clock_arg;
@@ -204,6 +204,16 @@ KBP_API int kbp_recorder_path(const struct kbp_recorder *rec, char *buf, size_t 
 KBP_API int kbp_recorder_close(struct kbp_recorder *rec, struct kbp_recorder_stats *stats,
 			       struct kbp_error *err);
 
+/* kbp_recorder_abandon - close a recorder that never began: what else it takes did not start.
+ *
+ * A file that the recorder made is removed, one that was there before (opts.force) stays as it was. After a packet it
+ * is kbp_recorder_close.
+ * Returns:  nothing.
+ * Owns:     rec is gone.
+ * Blocks:   briefly.
+ * Threads:  not while another thread uses it. NULL is fine. */
+KBP_API void kbp_recorder_abandon(struct kbp_recorder *rec);
+
 /* ---------------------------------------------------------------- RTS 25 */
 
 /* A limit of RTS 25: how far a clock may be from UTC, and how fine its stamps have to be. */
@@ -268,7 +278,8 @@ struct kbp_rts25_result {
 	uint64_t worst_bound_ns; /* of the claims that are known; KBP_BOUND_UNKNOWN: there is none */
 	uint64_t worst_at_ns;	 /* UTC */
 	uint64_t step_ns; /* the largest step that all stamps of a source have in common, of the coarsest
-				   * source; 0: fewer than two stamps differ */
+				   * source; 0: fewer than two stamps differ. Of a driver's or NIC's stamps, which
+				   * may have been converted, no finer than it states */
 	uint64_t steps;		/* how many stamps of that source differ from the one before */
 	uint64_t resolution_ps; /* the coarsest that a source states; 0: none does */
 	struct {
@@ -305,6 +316,8 @@ KBP_API void kbp_rts25_add(struct kbp_rts25 *r, uint64_t utc_ns, const struct kb
 
 /* kbp_rts25_stamp - a stamp for the granularity alone.
  *
+ * A source that states a coarser resolution_ps than a limit is too coarse, whatever its stamps show. A driver's or a
+ * NIC's may have been converted to UTC, which hides their true steps: of them only what is stated shows fineness.
  * Returns:  nothing.
  * Owns:     nothing changes hands.
  * Blocks:   never.

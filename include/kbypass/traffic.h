@@ -219,7 +219,7 @@ struct kbp_capture_report {
  * Returns:  0 and *s, or -errno and *s = NULL.
  * Errors:   -ENOENT, -EACCES, -EISDIR as open(2); -EINVAL no capture, no regular file, or a member
  *           of timing; -ECANCELED opts->go_on said so;
- *           -EPROTONOSUPPORT not Ethernet; -ENODATA nothing to replay, with the reason and the
+ *           -EPROTONOSUPPORT neither Ethernet nor IP packets; -ENODATA nothing to replay, with the reason and the
  *           place; -E2BIG; -ENOMEM.
  * Owns:     the caller owns *s until kbp_schedule_close; path is not kept.
  * Blocks:   for as long as reading the file takes.

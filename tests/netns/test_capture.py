@@ -262,6 +262,55 @@ def mistakes_are_told(directory):
         complain("a capture that could not begin left a file")
 
 
+def a_nic_clock_that_cannot_be_opened_stops_no_capture(directory):
+    """Over a /dev of its own, with a device that has no driver."""
+    own = os.path.join(directory, "dev")
+    os.mkdir(own)
+    rx = lab["rx"]
+    done = subprocess.run(["unshare", "-m", "sh", "-c",
+                           f"mount -t tmpfs none {own} && mkdir {own}/upper {own}/work && mount -t overlay overlay -o "
+                           f"lowerdir=/dev,upperdir={own}/upper,workdir={own}/work /dev && mknod /dev/ptp15 c 511 255 "
+                           "|| exit 77\nexec \"$@\"", "sh", KBYPASS, "capture", rx["interface"], "--netns", rx["netns"],
+                           "--flow", f"{GROUP}:{PORT}", "--out", os.path.join(directory, "ptp15.pcapng"), "--json",
+                           "--seconds", "0.3"], capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        return print("SKIP: a NIC clock that cannot be opened: no overlay can be mounted here")
+    if done.returncode:
+        return complain(f"a NIC clock that cannot be opened: status {done.returncode}: {done.stderr}")
+    clocks = [c for c in json.loads(done.stdout)["clocks"] if c["name"] == "ptp15"]
+    if not clocks or clocks[0]["sync"] == "in" or "cannot be read" not in clocks[0]["text"]:
+        complain(f"a NIC clock that cannot be opened is not told of: {done.stdout}")
+    return None
+
+
+def a_capture_of_sockets_can_be_replayed_as_frames(directory):
+    tx = lab["tx"]
+    done = subprocess.run([KBYPASS, "replay", os.path.join(directory, "socket.pcapng"), tx["interface"], "--netns",
+                           tx["netns"], "--backend", "af_xdp", "--json"], capture_output=True, text=True, timeout=60)
+    report = json.loads(done.stdout) if done.stdout else {}
+    if done.returncode == 2 or report.get("sent") != N:
+        complain(f"replay of a socket's capture: status {done.returncode}: {done.stderr}{done.stdout}")
+
+
+def a_capture_that_cannot_begin_leaves_the_old_file(directory):
+    path = os.path.join(directory, "old.pcapng")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("an older capture")
+    rx = lab["rx"]
+    good = [rx["interface"], "--netns", rx["netns"], "--out", path, "--force"]
+    # the first fails while the port opens, the others when the recorder is there already: a flow given twice, a CPU
+    # that no machine here has
+    for args in (["--flow", f"{GROUP}:{PORT}", "--backend", "magic"],
+                 ["--flow", f"{GROUP}:{PORT},{GROUP}:{PORT}"],
+                 ["--flow", f"{GROUP}:{PORT}", "--cpu", "1023"]):
+        done = subprocess.run([KBYPASS, "capture", *good, *args, "--seconds", "1"], capture_output=True, text=True,
+                              timeout=60)
+        with open(path, encoding="utf-8", errors="replace") as f:
+            kept = f.read() == "an older capture"
+        if done.returncode != 2 or not kept:
+            complain(f"{args}: status {done.returncode}, the old file is {'there' if kept else 'gone'}: {done.stderr}")
+
+
 def main():
     if os.geteuid() != 0:
         print("SKIP: making a lab needs root")
@@ -283,7 +332,9 @@ def main():
                 what_was_sent_is_in_the_file(backend, directory)
             for test in (a_signal_ends_it_with_its_account, a_killed_capture_leaves_a_readable_file, files_rotate,
                          a_full_disk_is_told_and_the_file_is_whole, rts25_counts_foreign_captures_as_unknown,
-                         mistakes_are_told):
+                         mistakes_are_told, a_capture_that_cannot_begin_leaves_the_old_file,
+                         a_nic_clock_that_cannot_be_opened_stops_no_capture,
+                         a_capture_of_sockets_can_be_replayed_as_frames):
                 test(directory)
             a_followed_clock_is_written_and_reported(directory, daemons)
     finally:

@@ -26,7 +26,7 @@ static void known(struct kbp_rts25 *r, uint64_t ns, uint64_t bound)
 	const struct kbp_claim c = { .sync = KBP_SYNC_IN, .settled = true, .bound_ns = bound };
 
 	kbp_rts25_add(r, ns, &c);
-	kbp_rts25_stamp(r, KBP_TS_NIC, ns + ns / MS % 7, 0);
+	kbp_rts25_stamp(r, KBP_TS_KERNEL, ns + ns / MS % 7, 0);
 }
 
 static void unknown(struct kbp_rts25 *r, uint64_t ns, enum kbp_clock_cause cause)
@@ -294,6 +294,46 @@ static void a_few_stamps_do_not_show_that_a_clock_is_coarse(void **state)
 	assert_int_equal(res.cls[HFT].verdict, KBP_RTS25_COMPLIANT);
 }
 
+/* A NIC's clock that counts in steps of 1 ms, 3 ppb fast: in UTC its stamps lie on a grid of 1 ns. */
+static struct kbp_rts25_result converted_case(uint32_t stated_ps)
+{
+	const struct kbp_claim c = { .sync = KBP_SYNC_IN, .settled = true, .bound_ns = 10 };
+	struct kbp_rts25 *r = account();
+
+	for (uint64_t i = 0; i < 400; i++) {
+		uint64_t ns = i * MS;
+
+		ns = T0 + ns - ns * 3 / S;
+		kbp_rts25_add(r, ns, &c);
+		kbp_rts25_stamp(r, KBP_TS_NIC, ns, stated_ps);
+	}
+	return result(r);
+}
+
+static void a_converted_stamp_is_no_finer_than_its_clock_states(void **state)
+{
+	struct kbp_rts25_result res = converted_case(1000000000);
+
+	(void)state;
+	assert_int_equal(res.cls[HFT].verdict, KBP_RTS25_NOT_COMPLIANT);
+	assert_int_equal(res.cls[AUTOMATED].verdict, KBP_RTS25_COMPLIANT);
+	assert_int_equal(res.step_ns, MS);
+	assert_int_equal(converted_case(2000000000).cls[AUTOMATED].verdict, KBP_RTS25_NOT_COMPLIANT);
+	assert_int_equal(converted_case(0).cls[HFT].verdict, KBP_RTS25_NOT_SHOWN);
+	assert_int_equal(converted_case(4000).cls[HFT].verdict, KBP_RTS25_COMPLIANT);
+}
+
+static void a_source_that_states_to_be_coarse_is_not_compliant(void **state)
+{
+	struct kbp_rts25_result res;
+
+	(void)state;
+	granularity_case(1, 40, 1000001, &res);
+	assert_int_equal(res.cls[HFT].verdict, KBP_RTS25_NOT_COMPLIANT);
+	granularity_case(1, 40, 1000000, &res); /* the limit itself */
+	assert_int_equal(res.cls[HFT].verdict, KBP_RTS25_COMPLIANT);
+}
+
 static void the_list_of_unknown_times_is_bounded_and_counted(void **state)
 {
 	struct kbp_rts25 *r = account();
@@ -380,6 +420,8 @@ int main(void)
 		cmocka_unit_test(a_leap_second_is_unknown),
 		cmocka_unit_test(coarse_stamps_are_not_compliant),
 		cmocka_unit_test(a_few_stamps_do_not_show_that_a_clock_is_coarse),
+		cmocka_unit_test(a_converted_stamp_is_no_finer_than_its_clock_states),
+		cmocka_unit_test(a_source_that_states_to_be_coarse_is_not_compliant),
 		cmocka_unit_test(the_list_of_unknown_times_is_bounded_and_counted),
 		cmocka_unit_test(a_capture_gives_its_claims),
 	};

@@ -452,6 +452,54 @@ static void a_link_type_other_than_ethernet_is_refused(void **state)
 	refused(&c, -EPROTONOSUPPORT, "LINUX_SLL");
 }
 
+/* An IP packet without its Ethernet header, as kbypass capture writes of sockets. */
+static void add_ip(unsigned what, const char *payload)
+{
+	uint8_t frame[256];
+	uint32_t n = craft_frame(frame, what, 5000, payload, (uint32_t)strlen(payload)) - 14;
+
+	craft_record(&c, 1, 0, frame + 14, n, n);
+}
+
+static void ip_packets_get_an_ethernet_header(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 101);
+	add_ip(CRAFT_GROUP, "to all");
+	add_ip(CRAFT_GROUP | CRAFT_IPV6, "to all");
+	add_ip(0, "to one");
+	craft_record(&c, 1, 0, "", 0, 0);
+	craft_record(&c, 1, 0, "E", 1, 1);
+	s = load(&c);
+	assert_int_equal(s->n_frames, 3);
+	assert_int_equal(report.records, 5);
+	assert_memory_equal(frame_of(s, 0), "\x01\x00\x5e\x01\x02\x03\0\0\0\0\0\0\x08\x00\x45", 15);
+	assert_memory_equal(frame_of(s, 1), "\x33\x33\x00\x00\x00\x05\0\0\0\0\0\0\x86\xdd\x60", 15);
+	assert_memory_equal(frame_of(s, 2), "\0\0\0\0\0\0\0\0\0\0\0\0\x08\x00\x45", 15);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_memory_equal(payload_of(s, i), i < 2 ? "to all" : "to one", 6);
+		assert_true(craft_sums_right(frame_of(s, i)));
+	}
+	kbp_schedule_close(s);
+}
+
+static void ip_packets_get_the_addresses_that_were_asked_for(void **state)
+{
+	struct kbp_schedule *s;
+
+	(void)state;
+	craft_pcap(&c, CRAFT_US, 65535, 101);
+	add_ip(0, "to one");
+	memcpy(opts.to_mac, "\x02\x22\x22\x22\x22\x22", 6);
+	memcpy(opts.from_mac, "\x02\x11\x11\x11\x11\x11", 6);
+	s = load(&c);
+	assert_memory_equal(frame_of(s, 0),
+			    "\x02\x22\x22\x22\x22\x22\x02\x11\x11\x11\x11\x11\x08\x00", 14);
+	kbp_schedule_close(s);
+}
+
 static void missing_files_and_directories_are_refused(void **state)
 {
 	struct kbp_schedule *s;
@@ -838,6 +886,8 @@ int main(void)
 		T(garbage_is_refused),
 		T(a_first_record_that_is_damaged_leaves_nothing_and_says_where),
 		T(a_link_type_other_than_ethernet_is_refused),
+		T(ip_packets_get_an_ethernet_header),
+		T(ip_packets_get_the_addresses_that_were_asked_for),
 		T(missing_files_and_directories_are_refused),
 		T(an_unreadable_file_is_refused),
 		T(a_snapshot_length_of_zero_is_tolerated),

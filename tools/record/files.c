@@ -92,6 +92,9 @@ int kbp_rec_flush(struct kbp_recorder *rec)
 	rec->flushed_ns = kbp_rec_clock(CLOCK_MONOTONIC);
 	if (!rec->buf.len)
 		return rec->code;
+	if (rec->old && ftruncate(rec->fd, 0))
+		code = -errno;
+	rec->old = false;
 	while (done < rec->buf.len && !code) {
 		ssize_t n = write(rec->fd, rec->buf.p + done, rec->buf.len - done);
 
@@ -229,8 +232,10 @@ int kbp_rec_file_open(struct kbp_recorder *rec, struct kbp_error *err)
 	struct stat st;
 
 	name_next(rec, path, sizeof(path));
-	rec->fd =
-		open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (rec->o.force ? O_TRUNC : O_EXCL), 0644);
+	rec->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	rec->made = rec->fd >= 0;
+	if (rec->fd < 0 && errno == EEXIST && rec->o.force)
+		rec->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (rec->fd < 0) {
 		int code = -errno;
 
@@ -243,6 +248,7 @@ int kbp_rec_file_open(struct kbp_recorder *rec, struct kbp_error *err)
 			"create the capture file %.60s", path);
 	}
 	rec->regular = !fstat(rec->fd, &st) && S_ISREG(st.st_mode);
+	rec->old = rec->regular && !rec->made;
 	pthread_mutex_lock(&rec->lock);
 	memcpy(rec->path, path, sizeof(rec->path));
 	pthread_mutex_unlock(&rec->lock);
@@ -271,6 +277,14 @@ void kbp_rec_file_close(struct kbp_recorder *rec)
 	if (close(rec->fd))
 		fail(rec, -errno);
 	rec->fd = -1;
+}
+
+void kbp_rec_file_abandon(struct kbp_recorder *rec)
+{
+	close(rec->fd);
+	rec->fd = -1;
+	if (rec->made)
+		unlink(rec->path);
 }
 
 static void rotate(struct kbp_recorder *rec)
@@ -378,6 +392,8 @@ void kbp_rec_file_tick(struct kbp_recorder *rec, uint64_t now_ns)
 	if (rec->o.rotate_ns && rec->regular && rec->file_packets && !rec->code &&
 	    now_ns - rec->file_since_ns >= rec->o.rotate_ns)
 		rotate(rec);
-	if (now_ns - rec->flushed_ns >= rec->o.flush_ms * 1000000ull && !rec->code)
+	/* an old file goes with the first packet: until then the program may still give up */
+	if (now_ns - rec->flushed_ns >= rec->o.flush_ms * 1000000ull && !rec->code &&
+	    !(rec->old && !rec->file_packets))
 		kbp_rec_flush(rec);
 }

@@ -97,6 +97,9 @@ struct kbp_recorder {
 	uint64_t start_utc_ns;
 	int fd;
 	bool regular;
+	bool made;		/* it was not there before */
+	bool old;		/* what was in it before still is: until the first flush */
+	bool abandoned;		/* nothing of this run is to stay */
 	uint64_t file_bytes;	/* of this file, in the kernel's hands */
 	uint64_t file_packets;	/* of this file, buf included */
 	uint64_t file_since_ns; /* CLOCK_MONOTONIC of its first packet */
@@ -126,5 +129,7 @@ int kbp_rec_flush(struct kbp_recorder *rec);
 void kbp_rec_file_tick(struct kbp_recorder *rec, uint64_t now_ns);
 /* Statistics, flush, close. */
 void kbp_rec_file_close(struct kbp_recorder *rec);
+/* Close it as if nobody had opened it, before the first packet. */
+void kbp_rec_file_abandon(struct kbp_recorder *rec);
 
 #endif

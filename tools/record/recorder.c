@@ -23,7 +23,7 @@
 #define RING_BYTES_MIN (1ull << 20) /* several of the largest packets */
 #define RING_BYTES_MAX (1ull << 36)
 #define FLUSH_MS 200u
-#define JUDGE_MS 1000u
+#define JUDGE_MS 2500u /* a ptp4l with one sync message a second, which may miss one */
 #define KEEP_MAX 65536u
 #define ROTATE_BYTES_MIN 4096u
 #define EMPTY_NS 500000u    /* between looks at an empty ring */
@@ -299,7 +299,10 @@ static void *writer(void *arg)
 		if (ns)
 			nanosleep(&t, NULL);
 	}
-	kbp_rec_file_close(rec);
+	if (rec->abandoned)
+		kbp_rec_file_abandon(rec);
+	else
+		kbp_rec_file_close(rec);
 	return NULL;
 }
 
@@ -438,8 +441,7 @@ int kbp_recorder_open(const struct kbp_recorder_opts *opts, struct kbp_recorder 
 		rc = thread_start(rec);
 		if (rc) {
 			kbp_fail(err, rc, "start the recorder's thread", "%s", strerror(-rc));
-			close(rec->fd);
-			unlink(rec->path);
+			kbp_rec_file_abandon(rec);
 		}
 	}
 	if (rc) {
@@ -589,4 +591,12 @@ int kbp_recorder_close(struct kbp_recorder *rec, struct kbp_recorder_stats *stat
 		*stats = st;
 	release(rec);
 	return rc;
+}
+
+void kbp_recorder_abandon(struct kbp_recorder *rec)
+{
+	if (!rec)
+		return;
+	rec->abandoned = !rec->received;
+	kbp_recorder_close(rec, NULL, NULL);
 }

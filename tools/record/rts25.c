@@ -219,15 +219,32 @@ void kbp_rts25_stamp(struct kbp_rts25 *r, enum kbp_ts_source source, uint64_t ns
 	g->last_ns = ns;
 }
 
-/* All stamps lie on a grid of step_ns: the true one is no coarser, however few they are. That it is no finer takes
- * many of them. */
-static enum kbp_tristate fine_enough(const struct grain *g, uint64_t limit_ns)
+/* A device counts by its own clock. Its stamps may have been converted to UTC, at a rate that is never quite 1: that
+ * puts any grid on one of a nanosecond, and a fine step shows nothing any more. */
+static bool maybe_converted(unsigned source)
 {
-	if (g->steps && g->step_ns <= limit_ns)
-		return KBP_YES;
-	if (g->steps >= STEPS_MIN)
+	return source == KBP_TS_DRIVER || source == KBP_TS_NIC;
+}
+
+/* What a source states can only be too good. Beyond that: all stamps lie on a grid of step_ns, the true one is no
+ * coarser, however few they are; that it is no finer takes many of them. */
+static enum kbp_tristate fine_enough(const struct grain *g, bool converted, uint64_t limit_ns)
+{
+	if (g->resolution_ps > limit_ns * 1000)
 		return KBP_NO;
-	return g->resolution_ps && g->resolution_ps <= limit_ns * 1000 ? KBP_YES : KBP_UNKNOWN;
+	if (g->steps && g->step_ns <= limit_ns && !converted)
+		return KBP_YES;
+	if (g->steps >= STEPS_MIN && g->step_ns > limit_ns)
+		return KBP_NO;
+	return g->resolution_ps ? KBP_YES : KBP_UNKNOWN;
+}
+
+/* The step to report: of stamps that may have been converted no finer one than is stated. */
+static uint64_t step_shown(const struct grain *g, bool converted)
+{
+	uint64_t stated_ns = ((uint64_t)g->resolution_ps + 999) / 1000;
+
+	return g->steps && converted && stated_ns > g->step_ns ? stated_ns : g->step_ns;
 }
 
 static enum kbp_tristate all_fine_enough(const struct kbp_rts25 *r, uint64_t limit_ns)
@@ -235,7 +252,7 @@ static enum kbp_tristate all_fine_enough(const struct kbp_rts25 *r, uint64_t lim
 	enum kbp_tristate all = KBP_UNKNOWN;
 
 	for (unsigned i = 0; i < SOURCES; i++) {
-		enum kbp_tristate one = fine_enough(&r->grain[i], limit_ns);
+		enum kbp_tristate one = fine_enough(&r->grain[i], maybe_converted(i), limit_ns);
 
 		if (!r->grain[i].any)
 			continue;
@@ -254,8 +271,10 @@ void kbp_rts25_result(const struct kbp_rts25 *r, struct kbp_rts25_result *res)
 	for (unsigned i = 0; i < SOURCES; i++) {
 		const struct grain *g = &r->grain[i];
 
-		if (g->steps && g->step_ns > res->step_ns) {
-			res->step_ns = g->step_ns;
+		uint64_t step_ns = step_shown(g, maybe_converted(i));
+
+		if (g->steps && step_ns > res->step_ns) {
+			res->step_ns = step_ns;
 			res->steps = g->steps;
 		}
 		if (g->resolution_ps > res->resolution_ps)

@@ -9,7 +9,7 @@
 #define GRID_NS 1000000u
 #define ROUND_NS 100000000u
 #define SET_BACK_NS 1000000000u
-#define PATIENCE_NS 2000000000u /* for the look behind a moment */
+#define PATIENCE_NS 2500000000u /* for the look behind a moment */
 #define JUMP_NS 5000000000u
 #define BURST 64u
 
@@ -24,11 +24,13 @@ static uint64_t now_ns(clockid_t id)
 static void grain_of_the_clock(struct kbp_rts25 *r)
 {
 	struct timespec step = { 0 };
+	uint32_t step_ps = UINT32_MAX; /* coarser than that */
 
 	clock_getres(CLOCK_REALTIME, &step);
+	if (!step.tv_sec && step.tv_nsec <= 4000000)
+		step_ps = (uint32_t)step.tv_nsec * 1000u;
 	for (unsigned i = 0; i < BURST; i++)
-		kbp_rts25_stamp(r, KBP_TS_NONE, now_ns(CLOCK_REALTIME),
-				step.tv_sec ? 0 : (uint32_t)step.tv_nsec * 1000u);
+		kbp_rts25_stamp(r, KBP_TS_NONE, now_ns(CLOCK_REALTIME), step_ps);
 }
 
 /* Judges the moments from *next up to `end`; stops at one whose look is still to come. */

@@ -20,6 +20,7 @@
 
 #define ASK_RECORDS 1024u /* go_on is asked after so many */
 #define ETH_LEN_MIN 60u	  /* without FCS; shorter packets are padded to it */
+#define ETH_HEAD 14u
 #define NS_PER_S 1000000000u
 
 struct reader {
@@ -35,6 +36,9 @@ struct reader {
 	uint64_t first_ns, last_ns;	/* stamps of the first frame kept, and the latest so far */
 	uint8_t *frame;			/* a copy to edit */
 	size_t frame_room;
+	bool no_ethernet; /* records are IP packets */
+	uint8_t *made;	  /* the one in hand behind an Ethernet header */
+	size_t made_room;
 };
 
 /* ---------------------------------------------------------------- opening */
@@ -115,12 +119,13 @@ static int capture_open(struct reader *r, struct kbp_error *err)
 		return rc;
 	}
 	type = pcap_datalink(r->pcap);
-	if (type != DLT_EN10MB) {
+	r->no_ethernet = type == DLT_RAW; /* what kbypass capture writes of sockets */
+	if (type != DLT_EN10MB && !r->no_ethernet) {
 		const char *name = pcap_datalink_val_to_name(type);
 
 		rc = kbp_fail(err, -EPROTONOSUPPORT, r->step,
-			      "its link type is %s (%d), only Ethernet (EN10MB, 1) can be replayed: capture on the "
-			      "interface itself, not on \"any\"",
+			      "its link type is %s (%d), only Ethernet (EN10MB, 1) and IP packets (RAW, 101) can be "
+			      "replayed: capture on the interface itself, not on \"any\"",
 			      name ? name : "unknown", type);
 		pcap_close(r->pcap);
 		return rc;
@@ -215,6 +220,35 @@ static uint64_t due(struct reader *r, const struct pcap_pkthdr *h)
 	return r->last_ns - r->first_ns;
 }
 
+static int room(uint8_t **p, size_t *have, size_t need)
+{
+	uint8_t *more = need > *have ? realloc(*p, need) : *p;
+
+	if (!more)
+		return -ENOMEM;
+	*p = more;
+	*have = need > *have ? need : *have;
+	return 0;
+}
+
+/* An Ethernet header in front of an IP packet. Its addresses are zero: readdress() knows a group's, and those that
+ * were asked for. */
+static int ethernet_make(struct reader *r, const uint8_t **bytes, uint32_t *len)
+{
+	uint32_t type = *len && **bytes >> 4 == 6 ? 0x86dd : 0x0800;
+
+	if (room(&r->made, &r->made_room, ETH_HEAD + (size_t)*len))
+		return -ENOMEM;
+	memset(r->made, 0, ETH_HEAD);
+	r->made[12] = (uint8_t)(type >> 8);
+	r->made[13] = (uint8_t)type;
+	if (*len)
+		memcpy(r->made + ETH_HEAD, *bytes, *len);
+	*bytes = r->made;
+	*len += ETH_HEAD;
+	return 0;
+}
+
 static int frame_add(struct reader *r, const struct pcap_pkthdr *h, const uint8_t *bytes)
 {
 	struct kbp_capture_report *rep = r->report;
@@ -225,6 +259,8 @@ static int frame_add(struct reader *r, const struct pcap_pkthdr *h, const uint8_
 	uint64_t at_ns;
 	int flow;
 
+	if (r->no_ethernet && ethernet_make(r, &bytes, &len))
+		return -ENOMEM;
 	parse = kbp_datagram_parse(bytes, len, false, &d);
 	if (parse == KBP_PARSE_OK) {
 		kbp_udp_locate(bytes, &d, &l);
@@ -242,14 +278,8 @@ static int frame_add(struct reader *r, const struct pcap_pkthdr *h, const uint8_
 		len = l.ip_end > ETH_LEN_MIN ? l.ip_end : ETH_LEN_MIN;
 		rep->trailers++;
 	}
-	if (len > r->frame_room) {
-		uint8_t *p = realloc(r->frame, len);
-
-		if (!p)
-			return -ENOMEM;
-		r->frame = p;
-		r->frame_room = len;
-	}
+	if (room(&r->frame, &r->frame_room, len))
+		return -ENOMEM;
 	memcpy(r->frame, bytes, len);
 	if (kbp_udp_mend(r->frame, &l))
 		rep->mended++;
@@ -364,5 +394,6 @@ int kbp_schedule_from_capture(const char *path, const struct kbp_capture_opts *o
 		rc = kbp_builder_finish(&r.builder, timing, s, err);
 	kbp_builder_free(&r.builder);
 	free(r.frame);
+	free(r.made);
 	return rc;
 }
