@@ -44,7 +44,10 @@ static void the_kernels_bound_counts_only_where_somebody_meant_it(void **state)
 	kbp_kernel_judge(&t, TIME_OK, &watch, &f);
 	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
 	assert_int_equal(f.s.bound_ns, KBP_BOUND_UNKNOWN);
-	t.esterror = 0;
+	t.maxerror = t.esterror = 0; /* or somebody else had left it at */
+	kbp_kernel_judge(&t, TIME_OK, &watch, &f);
+	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
+	assert_int_equal(f.s.bound_ns, KBP_BOUND_UNKNOWN);
 	t.status = STA_UNSYNC;
 	kbp_kernel_judge(&t, TIME_ERROR, &watch, &f);
 	assert_int_equal(f.s.sync, KBP_SYNC_NOT);
@@ -77,7 +80,8 @@ static char dir[64];
 static void file_write(const char *name, const char *text, size_t len, unsigned age_s)
 {
 	char path[128];
-	struct utimbuf t = { time(NULL) - (time_t)age_s, time(NULL) - (time_t)age_s };
+	time_t at = time(NULL) - (int)age_s;
+	struct utimbuf t = { at, at };
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -173,7 +177,25 @@ static void what_sfptpd_complains_of_is_told(void **state)
 		assert_int_equal(f.s.sync, cases[i].sync);
 		assert_int_equal(f.s.cause, cases[i].cause);
 		assert_true(f.s.text[0]);
+		/* "in sync" with that is worth no more */
+		file_write("state-system", system_text, sizeof(system_text) - 1, 0);
+		judge("sfptpd:system", &f);
+		assert_int_not_equal(f.s.sync, KBP_SYNC_IN);
+		if (cases[i].sync == KBP_SYNC_NOT)
+			assert_int_equal(f.s.cause, cases[i].cause);
+		assert_true(f.s.text[0]);
 	}
+}
+
+static void a_state_dated_in_the_future_is_no_evidence(void **state)
+{
+	struct kbp_finding_of_clock f;
+
+	(void)state;
+	file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, (unsigned)-3600);
+	judge("sfptpd:ptp1", &f);
+	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
+	assert_int_equal(f.s.cause, KBP_CLOCK_STEPPED);
 }
 
 static void an_sfptpd_that_writes_no_more_is_gone(void **state)
@@ -452,6 +474,8 @@ int main(void)
 			dir_remove),
 		cmocka_unit_test_setup_teardown(what_sfptpd_complains_of_is_told, dir_make,
 						dir_remove),
+		cmocka_unit_test_setup_teardown(a_state_dated_in_the_future_is_no_evidence,
+						dir_make, dir_remove),
 		cmocka_unit_test_setup_teardown(an_sfptpd_that_writes_no_more_is_gone, dir_make,
 						dir_remove),
 		cmocka_unit_test(damaged_state_files_do_not_crash),

@@ -61,6 +61,7 @@ void kbp_accounts_scan(struct kbp_monitor *m)
 			continue;
 		if (a->clock) { /* taken away, and back again */
 			a->fd = kbp_phc_open(i);
+			(void)kbp_converter_add_phc(m->converter, i);
 			continue;
 		}
 		if (account_open(m, &made, KBP_EPOCH_PHC, i, NULL))
@@ -164,6 +165,7 @@ static void look_of(const struct kbp_finding_of_clock *f, struct kbp_clock_look 
 	l->offset_ns = f->abs_offset_ns;
 	l->bound_ns = f->s.bound_ns;
 	l->verified_ns = f->verified_ns;
+	l->verified_raw_ns = f->verified_raw_ns;
 	l->since_ns = f->since_ns;
 }
 

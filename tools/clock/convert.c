@@ -58,8 +58,8 @@ static bool read_clock(unsigned which, int tai_s, uint64_t *v)
 	}
 }
 
-/* The tightest of a few readings between two of raw. */
-static void sample(struct kbp_series *s, unsigned which, int fd, int tai_s)
+/* The tightest of a few readings between two of raw. False: it cannot be read. */
+static bool sample(struct kbp_series *s, unsigned which, int fd, int tai_s)
 {
 	uint64_t best = UINT64_MAX, raw = 0, value = 0;
 
@@ -74,8 +74,10 @@ static void sample(struct kbp_series *s, unsigned which, int fd, int tai_s)
 		raw = before + best / 2;
 		value = v;
 	}
-	if (best != UINT64_MAX)
-		(void)kbp_series_add(s, raw, value, best / 2 + 1);
+	if (best == UINT64_MAX)
+		return false;
+	(void)kbp_series_add(s, raw, value, best / 2 + 1);
+	return true;
 }
 
 void kbp_converter_sample(struct kbp_converter *c)
@@ -85,10 +87,12 @@ void kbp_converter_sample(struct kbp_converter *c)
 	pthread_mutex_lock(&c->lock);
 	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
 	for (unsigned i = 0; i < N_FIXED; i++)
-		sample(&c->fixed[i], i, -1, c->tai_s);
+		(void)sample(&c->fixed[i], i, -1, c->tai_s);
 	for (unsigned i = 0; i < KBP_PHC_MAX; i++)
-		if (c->phc_fd[i] >= 0)
-			sample(&c->phc[i], 0, c->phc_fd[i], 0);
+		if (c->phc_fd[i] >= 0 && !sample(&c->phc[i], 0, c->phc_fd[i], 0)) {
+			kbp_phc_close(c->phc_fd[i]); /* it is gone; back again, it is added again */
+			c->phc_fd[i] = -1;
+		}
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -39,18 +39,24 @@ void kbp_leap_built_in(struct kbp_leap_table *t)
 	t->built_in = true;
 }
 
+/* From 1900 to some time after the year 3000. */
+static bool in_range(long long ntp)
+{
+	return ntp >= 0 && ntp < 1ll << 36;
+}
+
 static bool take_line(const char *line, struct kbp_leap_table *t)
 {
 	long long ntp;
 	int tai;
 
-	if (sscanf(line, "#@ %lld", &ntp) == 1) {
+	if (sscanf(line, "#@ %lld", &ntp) == 1 && in_range(ntp)) {
 		t->expires_s = ntp - NTP_TO_UNIX;
 		return true;
 	}
 	if (line[0] == '#' || strspn(line, " \t\r\n") == strlen(line))
 		return true;
-	if (sscanf(line, "%lld %d", &ntp, &tai) != 2 || t->n == KBP_LEAP_MAX)
+	if (sscanf(line, "%lld %d", &ntp, &tai) != 2 || t->n == KBP_LEAP_MAX || !in_range(ntp))
 		return false;
 	t->step[t->n].utc_s = ntp - NTP_TO_UNIX;
 	t->step[t->n].tai_s = tai;

@@ -198,6 +198,20 @@ int32_t kbp_phc_of(const char *interface)
 	return rc ? -1 : info.phc_index;
 }
 
+bool kbp_phc_interface_is(const char *interface, const uint8_t mac[6])
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req;
+	bool is;
+
+	memset(&req, 0, sizeof(req));
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", interface);
+	is = fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &req) && !memcmp(req.ifr_hwaddr.sa_data, mac, 6);
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 void kbp_phc_interface_of(const uint8_t mac[6], char interface[16])
 {
 	struct if_nameindex *list = if_nameindex();

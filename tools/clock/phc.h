@@ -40,6 +40,8 @@ int kbp_phc_gettime(int fd, uint64_t *ns);
 /* N of the /dev/ptpN of an interface of this network namespace; -1: it has none. */
 int32_t kbp_phc_of(const char *interface);
 /* The interface with that address; "" when there is none. */
+/* Does this interface, in our network namespace, have that address? */
+bool kbp_phc_interface_is(const char *interface, const uint8_t mac[6]);
 void kbp_phc_interface_of(const uint8_t mac[6], char interface[16]);
 /* Now by the system's clock (UTC) or a PHC; false: it cannot be read. */
 bool kbp_phc_now(enum kbp_epoch epoch, int32_t phc, uint64_t *ns);

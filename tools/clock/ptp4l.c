@@ -150,6 +150,11 @@ static void take(struct kbp_ptp4l *p, const struct kbp_ptp_reply *r)
 {
 	switch (r->id) {
 	case PTP_DEFAULT_DATA_SET:
+		if (!p->found) { /* maybe another one than before */
+			p->epoch = KBP_EPOCH_NONE;
+			p->phc = -1;
+			p->followed = false;
+		}
 		p->found = true;
 		p->domain = r->domain;
 		p->transport = r->transport;
@@ -234,7 +239,9 @@ static void find_clock(struct kbp_ptp4l *p, const struct ptp4l_port *port)
 		return;
 	}
 	p->epoch = KBP_EPOCH_PHC;
-	p->phc = p->interface[0] ? kbp_phc_of(p->interface) : -1;
+	/* another network namespace may have an interface of the same name */
+	if (p->have_mac && kbp_phc_interface_is(p->interface, p->mac))
+		p->phc = kbp_phc_of(p->interface);
 }
 
 /* ---------------------------------------------------------------- judging */

@@ -276,6 +276,35 @@ static uint64_t bound_of(const struct kbp_sfptpd *s, const struct kbp_sfptpd_sta
 }
 
 static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
+			const struct kbp_watch *w, struct kbp_finding_of_clock *f);
+
+/* A clock that is slaved to another one is "in sync" with that: worth no more than what steers the other one. */
+static bool reference_is_in(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
+			    const struct kbp_watch *w, struct kbp_finding_of_clock *f)
+{
+	struct kbp_finding_of_clock of = { 0 };
+
+	of.s.sync = KBP_SYNC_UNKNOWN;
+	of.s.cause = KBP_CLOCK_UNWATCHED;
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct entry *e = &s->entry[i];
+
+		if (!e->there || !e->s.instance_file || !e->s.selected ||
+		    strcmp(e->s.clock, st->reference_clock) != 0)
+			continue;
+		of.abs_offset_ns = kbp_abs_ns(e->s.offset_ns);
+		judge_fresh(s, &e->s, w, &of);
+		if (of.s.sync == KBP_SYNC_IN)
+			return true;
+	}
+	say(f, of.s.sync, of.s.cause, "");
+	snprintf(f->s.text, sizeof(f->s.text),
+		 "it follows %.40s, which is not in sync itself: see the line of the instance that steers that",
+		 st->reference_clock);
+	return false;
+}
+
+static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
 			const struct kbp_watch *w, struct kbp_finding_of_clock *f)
 {
 	bool alarms = st->alarms[0] && strcmp(st->alarms, "none") != 0;
@@ -298,7 +327,7 @@ static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_stat
 		    "sfptpd follows a master and is not in sync by its own limits yet");
 	} else if (!st->have_offset) {
 		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED, "sfptpd tells no offset");
-	} else {
+	} else if (st->instance_file || reference_is_in(s, st, w, f)) {
 		f->s.bound_ns = bound_of(s, st, w);
 		if (f->abs_offset_ns <= w->limit_ns)
 			say(f, KBP_SYNC_IN, KBP_CLOCK_FINE, "");
@@ -336,6 +365,13 @@ void kbp_sfptpd_judge(struct kbp_sfptpd *s, unsigned i, uint64_t now_raw_ns,
 		f->verified_ns = clock_now - age;
 	if (e->period_ns && e->period_ns < patience)
 		patience = e->period_ns;
+	if (e->mtime_ns > now + NS_PER_S) {
+		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_STEPPED,
+		    "its state is dated in the future: the system's clock was set back since sfptpd wrote it");
+		return;
+	}
+	if (patience < NS_PER_S) /* two writes in short order are no habit */
+		patience = NS_PER_S;
 	if (!e->there || age > patience * 5 / 2 + NS_PER_S) {
 		f->since_ns = f->verified_ns;
 		f->s.have_offset = false;
