@@ -17,7 +17,10 @@
 #define WITNESSES 512u
 #define SOCKETS 256u
 
-static const char *const sync_names[] = { "unknown", "not_in_sync", "in_sync" };
+/* In documents, as `kbypass capture` writes them; for people. */
+static const char *const sync_words[] = { "unknown", "not", "in" };
+static const char *const sync_names[] = { "unknown", "not in sync", "in sync" };
+static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER; /* events come from the monitor's thread */
 static const char *const witness_names[] = { "", "kernel", "ptp4l", "sfptpd", "phc" };
 
 /* "system", "ptp3", "?" */
@@ -45,7 +48,7 @@ static json_t *json_status(const struct kbp_clock_status *s)
 	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s}", "name",
 			 s->name, "witness", witness_names[s->witness], "clock", clock_name(s, buf),
 			 "phc", json_ns(s->phc >= 0, s->phc), "interface", s->interface, "sync",
-			 sync_names[s->sync], "cause", kbp_clock_cause_name(s->cause), "offset_ns",
+			 sync_words[s->sync], "cause", kbp_clock_cause_name(s->cause), "offset_ns",
 			 json_ns(s->have_offset, s->offset_ns), "bound_ns",
 			 json_ns(s->bound_ns <= INT64_MAX, (int64_t)s->bound_ns), "age_ns",
 			 json_ns(s->age_ns <= INT64_MAX, (int64_t)s->age_ns), "state", s->state,
@@ -84,14 +87,17 @@ static json_t *json_claim(struct kbp_monitor *mon)
 	struct kbp_claim claim;
 
 	system_claim(mon, &claim);
-	return json_pack("{s:s, s:s, s:o}", "sync", sync_names[claim.sync], "cause",
+	return json_pack("{s:s, s:s, s:o}", "sync", sync_words[claim.sync], "cause",
 			 kbp_clock_cause_name(claim.cause), "bound_ns",
 			 json_ns(claim.bound_ns <= INT64_MAX, (int64_t)claim.bound_ns));
 }
 
+/* line: among others, each a document. */
 static int print_json(struct kbp_monitor *mon, const struct kbp_clock_status *s, unsigned n,
-		      double limit)
+		      double limit, bool line)
 {
+	json_t *doc;
+
 	char host[256] = "";
 	json_t *list = json_array();
 
@@ -105,9 +111,16 @@ static int print_json(struct kbp_monitor *mon, const struct kbp_clock_status *s,
 	host[strcspn(host, "\n")] = '\0';
 	for (unsigned i = 0; i < n; i++)
 		json_array_append_new(list, json_status(&s[i]));
-	return cli_json(json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "schema", SCHEMA, "host", host,
-				  "utc_s", (json_int_t)time(NULL), "limit_ns", (json_int_t)limit,
-				  "system", json_claim(mon), "witnesses", list));
+	doc = json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "schema", SCHEMA, "host", host, "utc_s",
+			(json_int_t)time(NULL), "limit_ns", (json_int_t)limit, "system",
+			json_claim(mon), "witnesses", list);
+	if (!line)
+		return cli_json(doc);
+	if (doc)
+		json_dumpf(doc, stdout, JSON_COMPACT);
+	json_decref(doc);
+	putchar('\n');
+	return CLI_OK;
 }
 
 /* ---------------------------------------------------------------- text */
@@ -151,7 +164,20 @@ static int worse(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int print_all(struct kbp_monitor *mon, bool json, double limit)
+/* What all of them come to for the system's clock. */
+static void print_system(struct kbp_monitor *mon)
+{
+	struct kbp_claim claim;
+	char bound[24];
+
+	system_claim(mon, &claim);
+	printf("system's clock: %s (%s), within %s of UTC\n", sync_names[claim.sync],
+	       kbp_clock_cause_name(claim.cause),
+	       claim.bound_ns == KBP_BOUND_UNKNOWN ? "an unknown distance" :
+						     span(true, (double)claim.bound_ns, bound));
+}
+
+static int print_all(struct kbp_monitor *mon, bool json, double limit, bool line)
 {
 	struct kbp_clock_status *s = calloc(WITNESSES, sizeof(*s));
 	unsigned n = s ? kbp_monitor_status(mon, s, WITNESSES) : 0;
@@ -166,7 +192,7 @@ static int print_all(struct kbp_monitor *mon, bool json, double limit)
 		n = WITNESSES;
 	qsort(s, n, sizeof(*s), worse);
 	if (json) {
-		if (print_json(mon, s, n, limit) != CLI_OK)
+		if (print_json(mon, s, n, limit, line) != CLI_OK)
 			status = CLI_ERROR;
 	} else {
 		printf("%s%-8s %-24s %-12s %-13s %10s %10s %10s  %s%s\n", cli_bold(), "clock",
@@ -174,6 +200,7 @@ static int print_all(struct kbp_monitor *mon, bool json, double limit)
 		       cli_plain());
 		for (unsigned i = 0; i < n; i++)
 			print_status(&s[i]);
+		print_system(mon);
 	}
 	if (status == CLI_OK && findings(mon, s, n))
 		status = CLI_FINDINGS;
@@ -191,7 +218,7 @@ static void stop(int sig)
 	stopped = 1;
 }
 
-/* From the monitor's thread, and nothing else prints meanwhile but what is flushed. */
+/* From the monitor's thread. */
 static void print_event(const struct kbp_clock_event *e, void *arg)
 {
 	const bool *json = arg;
@@ -199,9 +226,10 @@ static void print_event(const struct kbp_clock_event *e, void *arg)
 	char when[32] = "";
 	struct tm tm;
 
+	pthread_mutex_lock(&printing);
 	if (*json) {
 		json_t *doc = json_pack("{s:s, s:I, s:s, s:s, s:o}", "schema", SCHEMA, "utc_ns",
-					(json_int_t)e->utc_ns, "before", sync_names[e->before],
+					(json_int_t)e->utc_ns, "before", sync_words[e->before],
 					"cause_before", kbp_clock_cause_name(e->cause_before),
 					"now", json_status(&e->now));
 
@@ -218,6 +246,7 @@ static void print_event(const struct kbp_clock_event *e, void *arg)
 		       kbp_clock_cause_name(e->now.cause), e->now.text[0] ? ": " : "", e->now.text);
 	}
 	fflush(stdout);
+	pthread_mutex_unlock(&printing);
 }
 
 static void wait_for(double seconds)
@@ -246,19 +275,23 @@ static int watch(struct kbp_monitor_opts *opts, bool follow, double seconds, boo
 		opts->event = print_event;
 		opts->arg = &json;
 	}
-	if (kbp_monitor_open(opts, &mon, &err))
+	pthread_mutex_lock(&printing); /* how it stands comes before what changes */
+	if (kbp_monitor_open(opts, &mon, &err)) {
+		pthread_mutex_unlock(&printing);
 		return cli_fail(&err);
+	}
 	if (follow) {
 		sigaction(SIGINT, &sa, NULL);
 		sigaction(SIGTERM, &sa, NULL);
 	}
-	if (follow && !json)
-		print_all(mon, false, (double)opts->limit_ns);
+	if (follow)
+		print_all(mon, json, (double)opts->limit_ns, true);
 	fflush(stdout);
+	pthread_mutex_unlock(&printing);
 	if (follow || seconds > 0)
 		wait_for(seconds);
 	if (!follow) {
-		status = print_all(mon, json, (double)opts->limit_ns);
+		status = print_all(mon, json, (double)opts->limit_ns, false);
 	} else { /* how it stands at the end */
 		struct kbp_clock_status s[WITNESSES];
 		unsigned n = kbp_monitor_status(mon, s, WITNESSES);
