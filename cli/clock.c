@@ -20,7 +20,8 @@
 /* In documents, as `kbypass capture` writes them; for people. */
 static const char *const sync_words[] = { "unknown", "not", "in" };
 static const char *const sync_names[] = { "unknown", "not in sync", "in sync" };
-static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER; /* events come from the monitor's thread */
+/* Events come from the monitor's thread, the first ones maybe from ours. */
+static pthread_mutex_t printing = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static const char *const witness_names[] = { "", "kernel", "ptp4l", "sfptpd", "phc" };
 
 /* "system", "ptp3", "?" */
