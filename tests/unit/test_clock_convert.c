@@ -275,6 +275,13 @@ static void a_list_of_leap_seconds_is_read_strictly(void **state)
 	assert_int_equal(read_text("#@ 3991593600\n2272060800 10\n2287785600 13\n", &t), -EBADMSG);
 	assert_int_equal(read_text("#@ 3991593600\n2287785600 10\n2272060800 11\n", &t), -EBADMSG);
 	assert_int_equal(read_text("#@ 3991593600\nhello\n", &t), -EBADMSG);
+	/* numbers that no list can mean, at the edges of what they are computed in */
+	assert_int_equal(read_text("#@ -9223372036854775808\n2272060800 10\n", &t), -EBADMSG);
+	assert_int_equal(read_text("#@ 99999999999999999999999\n2272060800 10\n", &t), -EBADMSG);
+	assert_int_equal(read_text("#@ 3991593600\n-9223372036854775808 10\n", &t), -EBADMSG);
+	assert_int_equal(read_text("#@ 3991593600\n-7000000000000000000 10\n", &t), -EBADMSG);
+	assert_int_equal(read_text("#@ 3991593600\n2272060800 10\n2287785600 -2147483648\n", &t),
+			 -EBADMSG);
 	assert_int_equal(kbp_leap_read("/nonexistent", &t), -ENOENT);
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/clock/phc.h"
 #include "tools/clock/ptp4l.h"
 #include "tools/clock/ptp_msg.h"
 
@@ -21,6 +22,8 @@ struct play {
 	uint8_t domain, state, gm_present, timestamping, ports, gm_class, flags, accuracy;
 	int64_t offset, ingress, delay;
 	bool mute, errors;
+	const char *interface; /* three letters of a name at the most */
+	const uint8_t *mac;    /* NULL: it does not tell */
 };
 
 static const struct kbp_watch watch = { .limit_ns = 1000, .holdover_ppb = 200 };
@@ -86,10 +89,18 @@ static size_t answer(const struct play *d, const uint8_t *q, unsigned port, uint
 		put(v + 8, port, 2);
 		v[10] = d->state;
 		v[11] = d->timestamping;
-		v[12] = 3;
-		memcpy(v + 13, "eth", 3);
-		n = 16;
+		v[12] = (uint8_t)strlen(d->interface);
+		memcpy(v + 13, d->interface, v[12]);
+		n = 13u + v[12] + (v[12] & 1 ? 0 : 1);
 		break;
+	case PTP_CLOCK_DESCRIPTION:
+		if (d->mac) {
+			put(v + 3, 6, 2); /* no name of a physical protocol */
+			memcpy(v + 5, d->mac, 6);
+			n = 12;
+			break;
+		}
+		/* fallthrough */
 	default:
 		put(a + 48, 2, 2); /* an error: not supported */
 		put(a + 50, 8, 2);
@@ -103,17 +114,24 @@ static size_t answer(const struct play *d, const uint8_t *q, unsigned port, uint
 	return 54 + n;
 }
 
-static void play_open(struct play *d)
+static void play_bind(struct play *d)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	static unsigned n;
 
-	memset(d, 0, sizeof(*d));
-	snprintf(d->path, sizeof(d->path), "/tmp/kbypass-play-%d-%u", (int)getpid(), n++);
 	unlink(d->path);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", d->path);
 	d->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(d->fd, (struct sockaddr *)&a, sizeof(a)), 0);
+}
+
+static void play_open(struct play *d)
+{
+	static unsigned n;
+
+	memset(d, 0, sizeof(*d));
+	snprintf(d->path, sizeof(d->path), "/tmp/kbypass-play-%d-%u", (int)getpid(), n++);
+	play_bind(d);
+	d->interface = "eth";
 	d->ports = 1;
 	d->state = PTP_STATE_SLAVE;
 	d->gm_present = 1;
@@ -398,6 +416,156 @@ static void a_daemon_that_dies_or_falls_silent_is_gone(void **state)
 	kbp_ptp4l_free(p);
 }
 
+static void what_is_in_doubt_begins_at_the_last_sync_within_the_limit(void **state)
+{
+	struct kbp_finding_of_clock f;
+	struct play d;
+	struct kbp_ptp4l *p = begin(&d, &f);
+	int64_t good = d.ingress + 1000;
+
+	(void)state;
+	d.ingress = good;
+	look(&d, p, 101 * S, &f);
+	assert_int_equal(f.s.sync, KBP_SYNC_IN);
+	for (unsigned i = 0; i < 3; i++) {
+		d.ingress += 1000;
+		d.offset = 1500 + i;
+		look(&d, p, 102 * S, &f);
+		assert_int_equal(f.s.cause, KBP_CLOCK_OFFSET);
+		assert_int_equal(f.since_ns, good);
+		assert_int_equal(f.verified_ns, d.ingress);
+	}
+	kbp_ptp4l_free(p);
+	play_close(&d);
+	play_open(&d); /* one that never was within it */
+	d.offset = 1500;
+	p = kbp_ptp4l_new(d.path);
+	meet(&d, p, 100 * S, &f);
+	assert_int_equal(f.s.cause, KBP_CLOCK_OFFSET);
+	assert_int_equal(f.since_ns, 0);
+	kbp_ptp4l_free(p);
+	play_close(&d);
+}
+
+/* dead: it was noticed that it was gone; else it came back between two rounds. */
+static void restart(struct play *d, struct kbp_ptp4l *p, bool dead, struct kbp_finding_of_clock *f)
+{
+	close(d->fd);
+	if (dead) {
+		look(d, p, 101 * S, f);
+		assert_int_equal(f->s.cause, KBP_CLOCK_DAEMON_GONE);
+		assert_int_equal(f->s.epoch,
+				 KBP_EPOCH_UTC); /* it is that clock that it steers no more */
+		assert_int_equal(f->since_ns, d->ingress);
+		look(d, p, 102 * S, f);
+		assert_int_equal(f->since_ns, d->ingress);
+	}
+	play_bind(d);
+}
+
+static void a_restarted_daemon_that_is_master_has_followed_none(void **state)
+{
+	(void)state;
+	for (unsigned dead = 0; dead < 2; dead++) {
+		struct kbp_finding_of_clock f;
+		struct play d;
+		struct kbp_ptp4l *p = begin(&d, &f);
+
+		restart(&d, p, dead, &f);
+		d.state = PTP_STATE_MASTER;
+		d.ingress = 0;
+		for (unsigned i = 0; i < 6; i++)
+			look(&d, p, 102 * S, &f);
+		assert_true(f.fresh);
+		assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
+		assert_int_equal(f.s.cause, KBP_CLOCK_UNWATCHED);
+		assert_false(f.tells);
+		kbp_ptp4l_free(p);
+		play_close(&d);
+	}
+}
+
+static void a_restarted_daemon_may_steer_another_clock(void **state)
+{
+	(void)state;
+	for (unsigned dead = 0; dead < 2; dead++) {
+		struct kbp_finding_of_clock f;
+		struct play d;
+		struct kbp_ptp4l *p = begin(&d, &f);
+
+		assert_int_equal(f.s.epoch, KBP_EPOCH_UTC);
+		restart(&d, p, dead, &f);
+		d.timestamping = 1;
+		d.interface = "lan";
+		d.ingress += 1000;
+		for (unsigned i = 0; i < 6; i++)
+			look(&d, p, 102 * S, &f);
+		assert_int_equal(f.s.sync, KBP_SYNC_IN);
+		assert_int_equal(f.s.epoch, KBP_EPOCH_PHC);
+		assert_string_equal(f.s.interface, "lan");
+		kbp_ptp4l_free(p);
+		play_close(&d);
+	}
+}
+
+static void a_daemon_that_only_hung_and_is_master_now_has_lost_its_own(void **state)
+{
+	struct kbp_finding_of_clock f;
+	struct play d;
+	struct kbp_ptp4l *p = begin(&d, &f);
+
+	(void)state;
+	d.mute = true;
+	look(&d, p, 102 * S, &f);
+	assert_int_equal(f.s.cause, KBP_CLOCK_DAEMON_GONE);
+	d.mute = false;
+	d.state = PTP_STATE_MASTER;
+	for (unsigned i = 0; i < 6; i++)
+		look(&d, p, 103 * S, &f);
+	assert_int_equal(f.s.cause, KBP_CLOCK_MASTER_LOST);
+	assert_true(f.tells);
+	kbp_ptp4l_free(p);
+	play_close(&d);
+}
+
+static int32_t play_index(const char *interface)
+{
+	return !strcmp(interface, "lo") ? 5 : -1;
+}
+
+static int play_no_device(int phc)
+{
+	(void)phc;
+	return -ENOENT;
+}
+
+static void an_interface_of_the_same_name_but_another_address_is_not_the_daemons(void **state)
+{
+	static const struct kbp_phc_ops ops = { .open = play_no_device, .index = play_index };
+	static const uint8_t macs[][6] = { { 0 }, { 2, 0, 0, 0, 0, 1 } }; /* lo's, and another one's */
+	static const int32_t phc[] = { 5, -1, -1 };
+
+	(void)state;
+	kbp_phc_set_ops(&ops);
+	for (unsigned i = 0; i < 3; i++) {
+		struct kbp_finding_of_clock f;
+		struct kbp_ptp4l *p;
+		struct play d;
+
+		play_open(&d);
+		d.timestamping = 1;
+		d.interface = "lo";
+		d.mac = i < 2 ? macs[i] : NULL;
+		p = kbp_ptp4l_new(d.path);
+		meet(&d, p, 100 * S, &f);
+		assert_int_equal(f.s.epoch, KBP_EPOCH_PHC);
+		assert_int_equal(f.s.phc, phc[i]);
+		kbp_ptp4l_free(p);
+		play_close(&d);
+	}
+	kbp_phc_set_ops(NULL);
+}
+
 static void a_file_that_is_no_socket_is_an_answer_too(void **state)
 {
 	struct kbp_finding_of_clock f;
@@ -625,6 +793,11 @@ int main(void)
 		cmocka_unit_test(the_slave_port_of_a_boundary_clock_counts),
 		cmocka_unit_test(any_domain_is_found),
 		cmocka_unit_test(a_daemon_that_dies_or_falls_silent_is_gone),
+		cmocka_unit_test(what_is_in_doubt_begins_at_the_last_sync_within_the_limit),
+		cmocka_unit_test(a_restarted_daemon_that_is_master_has_followed_none),
+		cmocka_unit_test(a_restarted_daemon_may_steer_another_clock),
+		cmocka_unit_test(a_daemon_that_only_hung_and_is_master_now_has_lost_its_own),
+		cmocka_unit_test(an_interface_of_the_same_name_but_another_address_is_not_the_daemons),
 		cmocka_unit_test(a_file_that_is_no_socket_is_an_answer_too),
 		cmocka_unit_test(damaged_answers_neither_crash_nor_pass_for_whole_ones),
 		cmocka_unit_test(garbage_on_the_socket_changes_nothing),

@@ -44,9 +44,10 @@ static void the_kernels_bound_counts_only_where_somebody_meant_it(void **state)
 	kbp_kernel_judge(&t, TIME_OK, &watch, &f);
 	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
 	assert_int_equal(f.s.bound_ns, KBP_BOUND_UNKNOWN);
-	t.maxerror = t.esterror = 0; /* or somebody else had left it at */
+	t.maxerror = t.esterror = 0; /* as it is read after a boot with linuxptp alone */
 	kbp_kernel_judge(&t, TIME_OK, &watch, &f);
 	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
+	assert_int_equal(f.s.cause, KBP_CLOCK_UNWATCHED);
 	assert_int_equal(f.s.bound_ns, KBP_BOUND_UNKNOWN);
 	t.status = STA_UNSYNC;
 	kbp_kernel_judge(&t, TIME_ERROR, &watch, &f);
@@ -77,11 +78,10 @@ static const char system_text[] =
 
 static char dir[64];
 
-static void file_write(const char *name, const char *text, size_t len, unsigned age_s)
+static void file_write(const char *name, const char *text, size_t len, int age_s)
 {
 	char path[128];
-	time_t at = time(NULL) - (int)age_s;
-	struct utimbuf t = { at, at };
+	struct utimbuf t = { time(NULL) - age_s, time(NULL) - age_s };
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -177,25 +177,102 @@ static void what_sfptpd_complains_of_is_told(void **state)
 		assert_int_equal(f.s.sync, cases[i].sync);
 		assert_int_equal(f.s.cause, cases[i].cause);
 		assert_true(f.s.text[0]);
-		/* "in sync" with that is worth no more */
-		file_write("state-system", system_text, sizeof(system_text) - 1, 0);
-		judge("sfptpd:system", &f);
-		assert_int_not_equal(f.s.sync, KBP_SYNC_IN);
-		if (cases[i].sync == KBP_SYNC_NOT)
-			assert_int_equal(f.s.cause, cases[i].cause);
-		assert_true(f.s.text[0]);
 	}
 }
 
-static void a_state_dated_in_the_future_is_no_evidence(void **state)
+static void a_clock_slaved_to_another_is_worth_what_that_one_is(void **state)
+{
+	static const struct {
+		const char *from, *to; /* of the instance that steers the other */
+		int age_s;
+		enum kbp_sync sync;
+		enum kbp_clock_cause cause;
+	} cases[] = {
+		{ "ptp-slave", "ptp-listening", 0, KBP_SYNC_NOT, KBP_CLOCK_MASTER_LOST },
+		{ "alarms: none", "alarms: no-sync-pkts", 0, KBP_SYNC_NOT, KBP_CLOCK_MASTER_LOST },
+		{ "in-sync: 1", "in-sync: 0", 0, KBP_SYNC_NOT, KBP_CLOCK_NOT_YET },
+		{ "selected, ", "", 0, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED },
+		{ "phc0(", "phc1(", 0, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED },
+		{ "-12.500", "1500000.000", 0, KBP_SYNC_NOT, KBP_CLOCK_OFFSET },
+		{ "ptp-slave", "ptp-slave", 160, KBP_SYNC_NOT, KBP_CLOCK_DAEMON_GONE },
+		{ "ptp-slave", "ptp-slave", 0, KBP_SYNC_IN, KBP_CLOCK_FINE },
+	};
+
+	(void)state;
+	file_write("state-system", system_text, sizeof(system_text) - 1, 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct kbp_finding_of_clock f;
+		const char *at = strstr(slave_text, cases[i].from);
+		char text[2048];
+
+		assert_non_null(at);
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - slave_text), slave_text,
+			 cases[i].to, at + strlen(cases[i].from));
+		file_write("state-ptp1", text, strlen(text), cases[i].age_s);
+		judge("sfptpd:system", &f);
+		assert_int_equal(f.s.sync, cases[i].sync);
+		assert_int_equal(f.s.cause, cases[i].cause);
+		/* the account goes by the distance from the master, not from the clock in between */
+		if (f.s.cause == KBP_CLOCK_OFFSET)
+			assert_true(f.abs_offset_ns > watch.limit_ns);
+	}
+}
+
+static void the_evidence_of_a_slaved_clock_is_as_old_as_the_older_file(void **state)
 {
 	struct kbp_finding_of_clock f;
 
 	(void)state;
-	file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, (unsigned)-3600);
-	judge("sfptpd:ptp1", &f);
+	file_write("state-system", system_text, sizeof(system_text) - 1, 0);
+	file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, 20);
+	judge("sfptpd:system", &f);
+	assert_int_equal(f.s.sync, KBP_SYNC_IN);
+	assert_true(now_ns(CLOCK_MONOTONIC_RAW) - f.verified_raw_ns >= 19 * S);
+}
+
+static void a_state_file_of_the_future_is_no_evidence_until_it_is_written_again(void **state)
+{
+	struct kbp_sfptpd *s = kbp_sfptpd_new(dir);
+	struct kbp_finding_of_clock f;
+	uint64_t raw;
+
+	(void)state;
+	file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, -3600);
+	assert_int_equal(kbp_sfptpd_look(s), 1);
+	raw = now_ns(CLOCK_MONOTONIC_RAW);
+	kbp_sfptpd_judge(s, 0, raw, &watch, &f);
 	assert_int_equal(f.s.sync, KBP_SYNC_UNKNOWN);
 	assert_int_equal(f.s.cause, KBP_CLOCK_STEPPED);
+	assert_true(f.s.text[0]);
+	kbp_sfptpd_judge(s, 0, raw + 160 * S, &watch, &f); /* and it does not stay so for ever */
+	assert_int_equal(f.s.cause, KBP_CLOCK_DAEMON_GONE);
+	usleep(250000);
+	file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, -3660);
+	kbp_sfptpd_look(s);
+	raw = now_ns(CLOCK_MONOTONIC_RAW);
+	kbp_sfptpd_judge(s, 0, raw, &watch, &f); /* seen to change: no older than the look before */
+	assert_int_equal(f.s.sync, KBP_SYNC_IN);
+	assert_true(raw - f.verified_raw_ns >= 250000000);
+	kbp_sfptpd_judge(s, 0, raw + 160 * S, &watch, &f);
+	assert_int_equal(f.s.cause, KBP_CLOCK_DAEMON_GONE);
+	kbp_sfptpd_free(s);
+}
+
+static void writings_close_together_do_not_make_a_live_sfptpd_look_dead(void **state)
+{
+	struct kbp_sfptpd *s = kbp_sfptpd_new(dir);
+	struct kbp_finding_of_clock f;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) { /* a second apart, as utime tells it */
+		file_write("state-ptp1", slave_text, sizeof(slave_text) - 1, 1 - i);
+		kbp_sfptpd_look(s);
+		usleep(250000);
+	}
+	/* its interval is a minute for all that is known */
+	kbp_sfptpd_judge(s, 0, now_ns(CLOCK_MONOTONIC_RAW) + 60 * S, &watch, &f);
+	assert_int_equal(f.s.sync, KBP_SYNC_IN);
+	kbp_sfptpd_free(s);
 }
 
 static void an_sfptpd_that_writes_no_more_is_gone(void **state)
@@ -247,6 +324,43 @@ static void damaged_state_files_do_not_crash(void **state)
 	assert_int_equal(kbp_sfptpd_parse("state: x\n", 9, &st), -EBADMSG);
 }
 
+static void evidence_that_is_too_old_is_expired_for_the_witness_and_the_account(void **state)
+{
+	static const char *const none[] = { "/nonexistent/ptp4l", NULL };
+	static const char clock_line[] = "clock-name: phc0(eth0/eth1)";
+	struct kbp_monitor_opts o = KBP_MONITOR_OPTS_INIT;
+	struct kbp_clock_status s[8];
+	struct kbp_monitor *mon;
+	struct kbp_error err;
+	struct kbp_claim claim;
+	const char *at = strstr(slave_text, clock_line);
+	char text[2048];
+	unsigned n, i;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%.*sclock-name: system%s", (int)(at - slave_text), slave_text,
+		 at + sizeof(clock_line) - 1);
+	file_write("state-ptp1", text, strlen(text), 20); /* 4 us of holdover */
+	o.ptp4l = none;
+	o.sfptpd = dir;
+	for (unsigned wide = 0; wide < 2; wide++) {
+		o.limit_ns = wide ? 1000000 : 1000;
+		assert_int_equal(kbp_monitor_open(&o, &mon, &err), 0);
+		n = kbp_monitor_status(mon, s, 8);
+		for (i = 0; i < n && s[i].witness != KBP_WITNESS_SFPTPD; i++)
+			;
+		assert_true(i < n);
+		kbp_clock_judge(kbp_monitor_clock(mon, KBP_EPOCH_UTC, -1), now_ns(CLOCK_REALTIME),
+				&claim);
+		assert_int_equal(s[i].sync, wide ? KBP_SYNC_IN : KBP_SYNC_UNKNOWN);
+		assert_int_equal(s[i].cause, wide ? KBP_CLOCK_FINE : KBP_CLOCK_EXPIRED);
+		assert_int_equal(claim.sync, s[i].sync);
+		assert_int_equal(claim.cause, s[i].cause);
+		assert_true(s[i].age_ns >= 19 * S && s[i].age_ns < UINT64_MAX);
+		kbp_monitor_close(mon);
+	}
+}
+
 /* ---------------------------------------------------------------- PHC */
 
 /* A device that is ahead of the system's clock by so much. */
@@ -259,14 +373,18 @@ static uint64_t play_list(void)
 	return there ? 8 : 0; /* /dev/ptp3 */
 }
 
+static int plugged = 33; /* the descriptor that reads it; others are of a device that was taken away */
+static unsigned n_closed;
+
 static int play_open(int phc)
 {
-	return phc == 3 ? 33 : -ENOENT;
+	return phc == 3 && plugged ? plugged : -ENOENT;
 }
 
 static void play_close(int fd)
 {
-	assert_int_equal(fd, 33);
+	assert_true(fd == 33 || fd == 34);
+	n_closed++;
 }
 
 static struct ptp_clock_time play_time(uint64_t ns)
@@ -280,7 +398,8 @@ static int play_ioctl(int fd, unsigned long request, void *arg)
 {
 	uint64_t now = now_ns(CLOCK_REALTIME), phc = now + (uint64_t)ahead_ns;
 
-	assert_int_equal(fd, 33);
+	if (fd != plugged)
+		return -ENODEV;
 	if (request == PTP_SYS_OFFSET_PRECISE && knows == PTP_SYS_OFFSET_PRECISE) {
 		struct ptp_sys_offset_precise *p = arg;
 
@@ -314,13 +433,21 @@ static int play_gettime(int fd, struct timespec *t)
 {
 	uint64_t ns = now_ns(CLOCK_REALTIME) + (uint64_t)ahead_ns;
 
-	assert_int_equal(fd, 33);
+	if (fd != plugged)
+		return -ENODEV;
 	t->tv_sec = (time_t)(ns / S);
 	t->tv_nsec = (long)(ns % S);
 	return 0;
 }
 
-static const struct kbp_phc_ops play = { play_list, play_open, play_close, play_ioctl, play_gettime };
+static int32_t play_index(const char *interface)
+{
+	(void)interface;
+	return -1;
+}
+
+static const struct kbp_phc_ops play = { play_list,  play_open,	   play_close,
+					 play_ioctl, play_gettime, play_index };
 
 static void a_phc_is_read_by_the_best_way_it_has(void **state)
 {
@@ -395,6 +522,44 @@ static void a_monitor_reads_a_phc_and_has_an_account_and_conversions_of_it(void 
 	kbp_monitor_close(mon);
 	kbp_phc_set_ops(NULL);
 	there = false;
+}
+
+static void a_phc_that_was_taken_away_comes_back_as_another_part(void **state)
+{
+	struct kbp_converter_opts o = KBP_CONVERTER_OPTS_INIT;
+	const int32_t phc = 3;
+	struct kbp_converter *c;
+	struct kbp_moment m;
+	struct kbp_error err;
+	uint64_t gap, raw;
+
+	(void)state;
+	kbp_phc_set_ops(&play);
+	ahead_ns = 0;
+	n_closed = 0;
+	o.phc = &phc;
+	o.n_phc = 1;
+	assert_int_equal(kbp_converter_open(&o, &c, &err), 0);
+	plugged = 0;
+	kbp_converter_sample(c);
+	assert_int_equal(n_closed, 1); /* the dead descriptor is not kept */
+	gap = now_ns(CLOCK_MONOTONIC_RAW);
+	kbp_converter_sample(c);
+	plugged = 34;
+	for (unsigned i = 0; i < 2; i++) {
+		usleep(2000);
+		kbp_converter_sample(c);
+	}
+	raw = now_ns(CLOCK_MONOTONIC_RAW);
+	kbp_converter_sample(c);
+	assert_int_equal(kbp_convert(c, KBP_SCALE_RAW, KBP_SCALE_PHC, 3, raw, &m), 0);
+	assert_false(m.flags & KBP_MOMENT_EXTRAPOLATED);
+	/* that both show the same time is chance */
+	assert_int_equal(kbp_convert(c, KBP_SCALE_RAW, KBP_SCALE_PHC, 3, gap, &m), -ENOTUNIQ);
+	kbp_converter_close(c);
+	assert_int_equal(n_closed, 2);
+	plugged = 33;
+	kbp_phc_set_ops(NULL);
 }
 
 static void a_monitor_refuses_what_it_cannot_do(void **state)
@@ -474,13 +639,26 @@ int main(void)
 			dir_remove),
 		cmocka_unit_test_setup_teardown(what_sfptpd_complains_of_is_told, dir_make,
 						dir_remove),
-		cmocka_unit_test_setup_teardown(a_state_dated_in_the_future_is_no_evidence,
+		cmocka_unit_test_setup_teardown(a_clock_slaved_to_another_is_worth_what_that_one_is,
 						dir_make, dir_remove),
+		cmocka_unit_test_setup_teardown(
+			the_evidence_of_a_slaved_clock_is_as_old_as_the_older_file, dir_make,
+			dir_remove),
+		cmocka_unit_test_setup_teardown(
+			a_state_file_of_the_future_is_no_evidence_until_it_is_written_again,
+			dir_make, dir_remove),
+		cmocka_unit_test_setup_teardown(
+			writings_close_together_do_not_make_a_live_sfptpd_look_dead, dir_make,
+			dir_remove),
 		cmocka_unit_test_setup_teardown(an_sfptpd_that_writes_no_more_is_gone, dir_make,
 						dir_remove),
+		cmocka_unit_test_setup_teardown(
+			evidence_that_is_too_old_is_expired_for_the_witness_and_the_account,
+			dir_make, dir_remove),
 		cmocka_unit_test(damaged_state_files_do_not_crash),
 		cmocka_unit_test(a_phc_is_read_by_the_best_way_it_has),
 		cmocka_unit_test(a_monitor_reads_a_phc_and_has_an_account_and_conversions_of_it),
+		cmocka_unit_test(a_phc_that_was_taken_away_comes_back_as_another_part),
 		cmocka_unit_test(a_monitor_refuses_what_it_cannot_do),
 		cmocka_unit_test(a_loss_that_is_found_late_requalifies_all_stamps_since_the_last_sync),
 	};

@@ -61,7 +61,6 @@ void kbp_accounts_scan(struct kbp_monitor *m)
 			continue;
 		if (a->clock) { /* taken away, and back again */
 			a->fd = kbp_phc_open(i);
-			(void)kbp_converter_add_phc(m->converter, i);
 			continue;
 		}
 		if (account_open(m, &made, KBP_EPOCH_PHC, i, NULL))
@@ -264,6 +263,11 @@ static void phc_finish(struct kbp_monitor *m, struct witness *w)
 	if (a->look.sync == KBP_SYNC_IN && a->look.offset_ns > m->watch.limit_ns) {
 		own->s.sync = KBP_SYNC_NOT;
 		own->s.cause = KBP_CLOCK_OFFSET;
+	} else if (a->look.sync == KBP_SYNC_IN && a->look.verified_ns &&
+		   a->look.verified_ns < a->look.at_ns &&
+		   kbp_outdated(&m->watch, a->look.offset_ns, a->look.at_ns - a->look.verified_ns)) {
+		own->s.sync = KBP_SYNC_UNKNOWN;
+		own->s.cause = KBP_CLOCK_EXPIRED;
 	}
 	if (own->s.sync != KBP_SYNC_IN)
 		snprintf(own->s.text, sizeof(own->s.text), "%s",
@@ -309,8 +313,6 @@ static void choose_system(struct kbp_monitor *m)
 	for (unsigned i = 0; i < m->n_witnesses; i++)
 		if (m->witness[i].kind == KBP_WITNESS_KERNEL) {
 			look_of(&m->witness[i].next, l);
-			if (m->witness[i].next.s.sync == KBP_SYNC_UNKNOWN)
-				l->sync = KBP_SYNC_UNKNOWN;
 			m->utc.told = l->sync == KBP_SYNC_IN;
 		}
 }

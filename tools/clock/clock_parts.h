@@ -43,6 +43,14 @@ static inline uint64_t kbp_abs_ns(int64_t v)
 	return v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 }
 
+/* An offset within the limit, so long ago that it may have passed the limit since. */
+static inline bool kbp_outdated(const struct kbp_watch *w, uint64_t offset_ns, uint64_t age_ns)
+{
+	unsigned __int128 grown = (unsigned __int128)age_ns * w->holdover_ppb / NS_PER_S + offset_ns;
+
+	return offset_ns <= w->limit_ns && grown > w->limit_ns;
+}
+
 /* a + b, or KBP_BOUND_UNKNOWN when either is, or the sum is no number. */
 static inline uint64_t kbp_bound_sum(uint64_t a, uint64_t b)
 {

@@ -58,7 +58,7 @@ static bool read_clock(unsigned which, int tai_s, uint64_t *v)
 	}
 }
 
-/* The tightest of a few readings between two of raw. False: it cannot be read. */
+/* The tightest of a few readings between two of raw. false: it cannot be read. */
 static bool sample(struct kbp_series *s, unsigned which, int fd, int tai_s)
 {
 	uint64_t best = UINT64_MAX, raw = 0, value = 0;
@@ -80,6 +80,20 @@ static bool sample(struct kbp_series *s, unsigned which, int fd, int tai_s)
 	return true;
 }
 
+/* A device that was taken away does not come back by its old descriptor, and what comes back may be another. */
+static void sample_phc(struct kbp_converter *c, int32_t phc)
+{
+	if (!c->phc[phc].point)
+		return;
+	if (c->phc_fd[phc] < 0)
+		c->phc_fd[phc] = kbp_phc_open(phc);
+	if (c->phc_fd[phc] < 0 || sample(&c->phc[phc], 0, c->phc_fd[phc], 0))
+		return;
+	kbp_phc_close(c->phc_fd[phc]);
+	c->phc_fd[phc] = -1;
+	kbp_series_cut(&c->phc[phc]);
+}
+
 void kbp_converter_sample(struct kbp_converter *c)
 {
 	struct timex t = { .modes = 0 };
@@ -88,11 +102,8 @@ void kbp_converter_sample(struct kbp_converter *c)
 	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
 	for (unsigned i = 0; i < N_FIXED; i++)
 		(void)sample(&c->fixed[i], i, -1, c->tai_s);
-	for (unsigned i = 0; i < KBP_PHC_MAX; i++)
-		if (c->phc_fd[i] >= 0 && !sample(&c->phc[i], 0, c->phc_fd[i], 0)) {
-			kbp_phc_close(c->phc_fd[i]); /* it is gone; back again, it is added again */
-			c->phc_fd[i] = -1;
-		}
+	for (int32_t i = 0; i < KBP_PHC_MAX; i++)
+		sample_phc(c, i);
 	pthread_mutex_unlock(&c->lock);
 }
 

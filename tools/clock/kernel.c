@@ -35,8 +35,8 @@ void kbp_kernel_judge(const struct timex *t, int state, const struct kbp_watch *
 		    "with software timestamping");
 		return;
 	}
-	/* linuxptp sets maxerror to 0 to keep the kernel content, and leaves esterror alone, which is never more
-	 * than the maximum where both are meant (clockadj.c, sysclk_set_sync). */
+	/* linuxptp sets maxerror to 0 to keep the kernel content, from where it grows, and leaves esterror alone,
+	 * which is never more than the maximum where both are meant (clockadj.c, sysclk_set_sync). */
 	if (t->esterror > t->maxerror || t->maxerror <= 0) {
 		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED,
 		    "what keeps the system's clock tells the kernel no error: see the other lines, or use "

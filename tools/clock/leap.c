@@ -39,10 +39,14 @@ void kbp_leap_built_in(struct kbp_leap_table *t)
 	t->built_in = true;
 }
 
-/* From 1900 to some time after the year 3000. */
-static bool in_range(long long ntp)
+/* Within what a list can mean: from 1970 for some thousand years. */
+static bool to_unix(long long ntp, int64_t *s)
 {
-	return ntp >= 0 && ntp < 1ll << 36;
+	*s = 0;
+	if (ntp < NTP_TO_UNIX || ntp > 100000000000ll)
+		return false;
+	*s = ntp - NTP_TO_UNIX;
+	return true;
 }
 
 static bool take_line(const char *line, struct kbp_leap_table *t)
@@ -50,15 +54,14 @@ static bool take_line(const char *line, struct kbp_leap_table *t)
 	long long ntp;
 	int tai;
 
-	if (sscanf(line, "#@ %lld", &ntp) == 1 && in_range(ntp)) {
-		t->expires_s = ntp - NTP_TO_UNIX;
-		return true;
-	}
+	/* the widths keep what is read within its type */
+	if (sscanf(line, "#@ %18lld", &ntp) == 1)
+		return to_unix(ntp, &t->expires_s);
 	if (line[0] == '#' || strspn(line, " \t\r\n") == strlen(line))
 		return true;
-	if (sscanf(line, "%lld %d", &ntp, &tai) != 2 || t->n == KBP_LEAP_MAX || !in_range(ntp))
+	if (sscanf(line, "%18lld %9d", &ntp, &tai) != 2 || t->n == KBP_LEAP_MAX ||
+	    !to_unix(ntp, &t->step[t->n].utc_s))
 		return false;
-	t->step[t->n].utc_s = ntp - NTP_TO_UNIX;
 	t->step[t->n].tai_s = tai;
 	if (t->n && (t->step[t->n].utc_s <= t->step[t->n - 1].utc_s ||
 		     abs(tai - t->step[t->n - 1].tai_s) != 1))

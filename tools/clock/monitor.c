@@ -129,6 +129,19 @@ static void sfptpd_round(struct kbp_monitor *m)
 	}
 }
 
+/* What was in sync when it was verified need not be so now: the account of the clock would not say so either. */
+static void expire(const struct kbp_monitor *m, struct kbp_finding_of_clock *f, uint64_t now)
+{
+	if (f->s.sync != KBP_SYNC_IN || !f->verified_raw_ns || f->verified_raw_ns >= now ||
+	    !kbp_outdated(&m->watch, f->abs_offset_ns, now - f->verified_raw_ns))
+		return;
+	f->s.sync = KBP_SYNC_UNKNOWN;
+	f->s.cause = KBP_CLOCK_EXPIRED;
+	snprintf(f->s.text, sizeof(f->s.text),
+		 "its last word is so old that the clock may have drifted beyond the limit since: have it told "
+		 "oftener (sfptpd: reporting_intervals save_state)");
+}
+
 static void judge_all(struct kbp_monitor *m)
 {
 	struct timex t = { .modes = 0 };
@@ -146,6 +159,8 @@ static void judge_all(struct kbp_monitor *m)
 			kbp_kernel_judge(&t, state, &m->watch, &w->next);
 		else if (w->kind == KBP_WITNESS_SFPTPD)
 			kbp_sfptpd_judge(m->sfptpd, w->sfptpd, now, &m->watch, &w->next);
+		if (w->kind != KBP_WITNESS_PHC)
+			expire(m, &w->next, now);
 	}
 }
 

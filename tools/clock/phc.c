@@ -60,7 +60,25 @@ static int real_gettime(int fd, struct timespec *t)
 	return clock_gettime(FD_TO_CLOCKID(fd), t) ? -errno : 0;
 }
 
-static const struct kbp_phc_ops real = { real_list, real_open, real_close, real_ioctl, real_gettime };
+static int32_t real_index(const char *interface)
+{
+	struct ethtool_ts_info info = { .cmd = ETHTOOL_GET_TS_INFO };
+	struct ifreq req;
+	int fd, rc;
+
+	memset(&req, 0, sizeof(req));
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", interface);
+	req.ifr_data = (void *)&info;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	rc = ioctl(fd, SIOCETHTOOL, &req);
+	close(fd);
+	return rc ? -1 : info.phc_index;
+}
+
+static const struct kbp_phc_ops real = { real_list,  real_open,	   real_close,
+					 real_ioctl, real_gettime, real_index };
 static const struct kbp_phc_ops *ops = &real;
 
 void kbp_phc_set_ops(const struct kbp_phc_ops *other)
@@ -183,47 +201,37 @@ int kbp_phc_read(int fd, struct kbp_phc_reading *r)
 
 int32_t kbp_phc_of(const char *interface)
 {
-	struct ethtool_ts_info info = { .cmd = ETHTOOL_GET_TS_INFO };
-	struct ifreq req;
-	int fd, rc;
-
-	memset(&req, 0, sizeof(req));
-	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", interface);
-	req.ifr_data = (void *)&info;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	rc = ioctl(fd, SIOCETHTOOL, &req);
-	close(fd);
-	return rc ? -1 : info.phc_index;
+	return ops->index(interface);
 }
 
-bool kbp_phc_interface_is(const char *interface, const uint8_t mac[6])
+static bool has_mac(int fd, const char *interface, const uint8_t mac[6])
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq req;
-	bool is;
 
 	memset(&req, 0, sizeof(req));
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", interface);
-	is = fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &req) && !memcmp(req.ifr_hwaddr.sa_data, mac, 6);
+	return !ioctl(fd, SIOCGIFHWADDR, &req) && !memcmp(req.ifr_hwaddr.sa_data, mac, 6);
+}
+
+bool kbp_phc_interface_has(const char *interface, const uint8_t mac[6])
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && has_mac(fd, interface, mac);
+
 	if (fd >= 0)
 		close(fd);
-	return is;
+	return has;
 }
 
 void kbp_phc_interface_of(const uint8_t mac[6], char interface[16])
 {
 	struct if_nameindex *list = if_nameindex();
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq req;
 
 	interface[0] = '\0';
 	for (struct if_nameindex *i = list; fd >= 0 && i && i->if_index; i++) {
-		memset(&req, 0, sizeof(req));
-		snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", i->if_name);
-		if (!ioctl(fd, SIOCGIFHWADDR, &req) && !memcmp(req.ifr_hwaddr.sa_data, mac, 6)) {
-			snprintf(interface, 16, "%s", req.ifr_name);
+		if (has_mac(fd, i->if_name, mac)) {
+			snprintf(interface, 16, "%s", i->if_name);
 			break;
 		}
 	}

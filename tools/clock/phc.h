@@ -24,6 +24,7 @@ struct kbp_phc_ops {
 	void (*close)(int fd);
 	int (*ioctl)(int fd, unsigned long request, void *arg); /* 0 or -errno */
 	int (*gettime)(int fd, struct timespec *t);		/* 0 or -errno */
+	int32_t (*index)(const char *interface);		/* N, or -1 */
 };
 
 /* Play another device; NULL: the kernel's. For tests, before anything uses it. */
@@ -39,9 +40,9 @@ int kbp_phc_gettime(int fd, uint64_t *ns);
 
 /* N of the /dev/ptpN of an interface of this network namespace; -1: it has none. */
 int32_t kbp_phc_of(const char *interface);
+/* Has an interface of this network namespace that address? */
+bool kbp_phc_interface_has(const char *interface, const uint8_t mac[6]);
 /* The interface with that address; "" when there is none. */
-/* Does this interface, in our network namespace, have that address? */
-bool kbp_phc_interface_is(const char *interface, const uint8_t mac[6]);
 void kbp_phc_interface_of(const uint8_t mac[6], char interface[16]);
 /* Now by the system's clock (UTC) or a PHC; false: it cannot be read. */
 bool kbp_phc_now(enum kbp_epoch epoch, int32_t phc, uint64_t *ns);

@@ -30,7 +30,7 @@ struct kbp_ptp4l *kbp_ptp4l_new(const char *path)
 		return NULL;
 	snprintf(p->path, sizeof(p->path), "%s", path);
 	p->fd = -1;
-	p->phc = -1;
+	p->phc = p->last.s.phc = -1;
 	return p;
 }
 
@@ -45,6 +45,25 @@ void kbp_ptp4l_free(struct kbp_ptp4l *p)
 const char *kbp_ptp4l_path(const struct kbp_ptp4l *p)
 {
 	return p->path;
+}
+
+/* The next one there may be another, in another domain, with another clock. dead: it surely is, and what the one
+ * before has done says nothing of it. */
+static void forget(struct kbp_ptp4l *p, bool dead)
+{
+	p->found = false;
+	p->probe = 0;
+	p->n_known = 0;
+	p->have_parent = p->have_properties = false;
+	p->epoch = KBP_EPOCH_NONE;
+	p->phc = -1;
+	p->interface[0] = '\0';
+	if (!dead)
+		return;
+	p->followed = false;
+	p->ingress_ns = p->good_ns = 0;
+	p->advanced_ns = 0;
+	p->n_offsets = 0;
 }
 
 /* ---------------------------------------------------------------- asking */
@@ -92,6 +111,9 @@ static int ask_all(struct kbp_ptp4l *p)
 
 int kbp_ptp4l_ask(struct kbp_ptp4l *p)
 {
+	ino_t ino = p->ino;
+	dev_t dev = p->dev;
+
 	p->complete = false;
 	if (!p->found) { /* the other kind of address */
 		kbp_ptp4l_disconnect(p);
@@ -99,6 +121,8 @@ int kbp_ptp4l_ask(struct kbp_ptp4l *p)
 	}
 	if (kbp_ptp4l_connect(p))
 		return -1;
+	if (p->complete_ns && (p->ino != ino || p->dev != dev))
+		forget(p, true); /* restarted, between two rounds */
 	p->round++;
 	p->round_sequence = p->sequence;
 	p->got_status = p->got_current = false;
@@ -146,15 +170,20 @@ static void take_port_props(struct kbp_ptp4l *p, const struct kbp_ptp_reply *r)
 	memcpy(port->interface, r->u.port_props.interface, sizeof(port->interface));
 }
 
+static void take_description(struct kbp_ptp4l *p, const struct kbp_ptp_reply *r)
+{
+	struct ptp4l_port *port = r->port ? port_of(p, r->port) : NULL;
+
+	if (!port || !r->u.description.have_mac)
+		return;
+	memcpy(port->mac, r->u.description.mac, sizeof(port->mac));
+	port->have_mac = true;
+}
+
 static void take(struct kbp_ptp4l *p, const struct kbp_ptp_reply *r)
 {
 	switch (r->id) {
 	case PTP_DEFAULT_DATA_SET:
-		if (!p->found) { /* maybe another one than before */
-			p->epoch = KBP_EPOCH_NONE;
-			p->phc = -1;
-			p->followed = false;
-		}
 		p->found = true;
 		p->domain = r->domain;
 		p->transport = r->transport;
@@ -179,10 +208,7 @@ static void take(struct kbp_ptp4l *p, const struct kbp_ptp_reply *r)
 		take_port_props(p, r);
 		break;
 	case PTP_CLOCK_DESCRIPTION:
-		if (r->u.description.have_mac && !p->have_mac) {
-			memcpy(p->mac, r->u.description.mac, sizeof(p->mac));
-			p->have_mac = true;
-		}
+		take_description(p, r);
 		break;
 	default:
 		p->status = *r;
@@ -230,8 +256,8 @@ static void find_clock(struct kbp_ptp4l *p, const struct ptp4l_port *port)
 	p->phc = -1;
 	if (port->have_props)
 		memcpy(p->interface, port->interface, sizeof(p->interface));
-	else if (p->have_mac)
-		kbp_phc_interface_of(p->mac, p->interface);
+	else if (port->have_mac)
+		kbp_phc_interface_of(port->mac, p->interface);
 	if (!port->have_props)
 		return; /* by whose time it goes, it does not say: of what clock it speaks is not known */
 	if (!port->timestamping) {
@@ -239,8 +265,8 @@ static void find_clock(struct kbp_ptp4l *p, const struct ptp4l_port *port)
 		return;
 	}
 	p->epoch = KBP_EPOCH_PHC;
-	/* another network namespace may have an interface of the same name */
-	if (p->have_mac && kbp_phc_interface_is(p->interface, p->mac))
+	/* the name is of the daemon's network namespace; what is called so in ours may be another NIC */
+	if (port->have_mac && kbp_phc_interface_has(p->interface, port->mac))
 		p->phc = kbp_phc_of(p->interface);
 }
 
@@ -341,9 +367,11 @@ static void judge_following(struct kbp_ptp4l *p, const struct kbp_watch *w,
 	/* the whole delay: a path that is slow one way only shifts the offset by up to half of the trip */
 	f->s.bound_ns = kbp_bound_sum(worst_offset(p) + kbp_abs_ns(delay), master_error(p, w));
 	if (f->abs_offset_ns <= w->limit_ns) {
+		p->good_ns = p->ingress_ns;
 		verdict(f, KBP_SYNC_IN, KBP_CLOCK_FINE, "");
 		return;
 	}
+	f->since_ns = (uint64_t)p->good_ns; /* when in between it went too far, nobody saw */
 	f->s.sync = KBP_SYNC_NOT;
 	f->s.cause = KBP_CLOCK_OFFSET;
 	snprintf(f->s.text, sizeof(f->s.text),
@@ -444,19 +472,17 @@ static void judge_silent(struct kbp_ptp4l *p, uint64_t now_ns, struct kbp_findin
 {
 	bool gone = p->fd < 0;
 
-	if (p->last.s.cause != KBP_CLOCK_DAEMON_GONE && p->complete_ns &&
-	    (gone || now_ns - p->complete_ns > SILENCE_NS)) {
-		/* the next one there may be another, in another domain */
-		p->found = false;
-		p->probe = 0;
-		p->n_known = 0;
-		p->have_parent = p->have_properties = p->have_mac = false;
-	}
-	*f = p->last;
+	*f = p->last; /* and of the same clock, for as long as nothing else is known there */
 	f->present = true;
 	f->fresh = false;
-	f->s.phc = p->phc;
-	f->s.epoch = p->epoch;
+	if (p->complete_ns && (gone || now_ns - p->complete_ns > SILENCE_NS)) {
+		if (p->last.s.cause != KBP_CLOCK_DAEMON_GONE) {
+			f->since_ns = p->followed && p->ingress_ns > 0 ? (uint64_t)p->ingress_ns : 0;
+			forget(p, gone);
+		} else if (gone) {
+			forget(p, true);
+		}
+	}
 	if (!gone && p->complete_ns && now_ns - p->complete_ns <= SILENCE_NS)
 		return; /* late, once */
 	if (gone)
@@ -469,7 +495,6 @@ static void judge_silent(struct kbp_ptp4l *p, uint64_t now_ns, struct kbp_findin
 		return;
 	}
 	f->fresh = f->tells = p->complete_ns != 0;
-	f->since_ns = p->followed && p->ingress_ns > 0 ? (uint64_t)p->ingress_ns : 0;
 	f->s.sync = KBP_SYNC_NOT;
 	f->s.cause = KBP_CLOCK_DAEMON_GONE;
 	f->s.bound_ns = KBP_BOUND_UNKNOWN;

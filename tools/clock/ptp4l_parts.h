@@ -17,7 +17,8 @@ struct ptp4l_port {
 	int8_t log_announce, log_sync;
 	uint32_t round; /* heard of in this round */
 	uint8_t timestamping;
-	bool have_props;
+	bool have_props, have_mac;
+	uint8_t mac[6]; /* of its interface */
 	char interface[16];
 };
 
@@ -48,14 +49,14 @@ struct kbp_ptp4l {
 	struct ptp4l_port port[PTP4L_PORTS];
 	unsigned n_known; /* of port */
 	struct kbp_ptp_reply status, current, parent, properties;
-	bool have_parent, have_properties, have_mac;
-	uint8_t mac[6];
+	bool have_parent, have_properties;
 
 	/* what follows from them */
 	uint64_t complete_ns; /* CLOCK_MONOTONIC_RAW of the last complete round; 0: never */
 	uint64_t reached_ns;  /* of the first question while nothing was answered */
 	bool followed;	      /* it has followed a master */
 	int64_t ingress_ns;   /* of the last sync; 0: none yet */
+	int64_t good_ns;      /* ... of the last one that was within the limit; 0: none */
 	uint64_t advanced_ns; /* CLOCK_MONOTONIC_RAW when a new one showed */
 	uint64_t offset[PTP4L_OFFSETS];
 	uint64_t n_offsets;

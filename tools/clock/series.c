@@ -68,10 +68,16 @@ bool kbp_series_add(struct kbp_series *s, uint64_t raw_ns, uint64_t value, uint6
 
 		if (raw_ns <= last->raw_ns)
 			return false;
-		p.part = last->part + stepped(s, last, &p);
+		p.part = last->part + (s->cut || stepped(s, last, &p));
 	}
+	s->cut = false;
 	*at(s, s->n++) = p;
 	return true;
+}
+
+void kbp_series_cut(struct kbp_series *s)
+{
+	s->cut = true;
 }
 
 /* ---------------------------------------------------------------- lines through two points */

@@ -19,6 +19,7 @@ struct kbp_series {
 	struct kbp_point *point; /* number i at i % room */
 	uint64_t n;
 	uint32_t room, holdover_ppb;
+	bool cut;   /* the next point begins a new part */
 	bool ticks; /* its rate is not one a second: cannot be told to have been set */
 };
 
@@ -26,6 +27,8 @@ int kbp_series_init(struct kbp_series *s, uint32_t room, uint32_t holdover_ppb, 
 void kbp_series_free(struct kbp_series *s);
 /* false: not after the last one. */
 bool kbp_series_add(struct kbp_series *s, uint64_t raw_ns, uint64_t value, uint64_t error_ns);
+/* What comes next need not be the same clock. */
+void kbp_series_cut(struct kbp_series *s);
 /* As kbp_convert returns. Of ticks, m->error_ns is in ns all the same. */
 int kbp_series_at_raw(const struct kbp_series *s, uint64_t raw_ns, struct kbp_moment *m);
 int kbp_series_to_raw(const struct kbp_series *s, uint64_t value, struct kbp_moment *m);

@@ -28,8 +28,12 @@
 struct entry {
 	struct kbp_sfptpd_state s;
 	bool there, read;
-	uint64_t mtime_ns;  /* UTC */
-	uint64_t period_ns; /* between two of its writings, as far as it was seen */
+	uint64_t mtime_ns; /* UTC */
+	uint64_t seen_raw_ns,
+		seen_age;   /* when it was first seen with this mtime, and how old it was then */
+	bool ahead;	    /* ... which is not known: its time had not come yet */
+	uint64_t gap_ns;    /* between its last two writings */
+	uint64_t period_ns; /* the longer one of its last two gaps; 0: not seen yet */
 };
 
 struct kbp_sfptpd {
@@ -178,7 +182,31 @@ static struct entry *entry_of(struct kbp_sfptpd *s, const char *file)
 	return &s->entry[s->n++];
 }
 
-static void read_file(struct kbp_sfptpd *s, int dir, const char *name)
+/* A file that was written anew. How old it is tells its time, which goes by a clock that may be set; from now on
+ * CLOCK_MONOTONIC_RAW counts. One that was seen to change is no older than the look before. */
+static void written(struct entry *e, uint64_t mtime, uint64_t before_raw_ns)
+{
+	uint64_t now = kbp_clock_ns(CLOCK_REALTIME), raw = kbp_clock_ns(CLOCK_MONOTONIC_RAW);
+	uint64_t gap = mtime - e->mtime_ns;
+
+	e->ahead = mtime > now + NS_PER_S;
+	e->seen_age = now > mtime ? now - mtime : 0;
+	e->seen_raw_ns = raw;
+	if (e->read && mtime > e->mtime_ns) {
+		if (e->ahead || e->seen_age > raw - before_raw_ns)
+			e->seen_age = raw - before_raw_ns;
+		e->ahead = false;
+		/* one more writing in between makes two short gaps, never two that are both too short */
+		if (e->gap_ns)
+			e->period_ns = gap > e->gap_ns ? gap : e->gap_ns;
+		if (e->period_ns && e->period_ns < NS_PER_S)
+			e->period_ns = NS_PER_S;
+		e->gap_ns = gap;
+	}
+	e->mtime_ns = mtime;
+}
+
+static void read_file(struct kbp_sfptpd *s, int dir, const char *name, uint64_t before_raw_ns)
 {
 	char text[FILE_MAX];
 	struct kbp_sfptpd_state st;
@@ -198,13 +226,12 @@ static void read_file(struct kbp_sfptpd *s, int dir, const char *name)
 	if (!e)
 		return;
 	mtime = (uint64_t)sb.st_mtim.tv_sec * NS_PER_S + (uint64_t)sb.st_mtim.tv_nsec;
-	if (e->read && mtime > e->mtime_ns)
-		e->period_ns = mtime - e->mtime_ns;
+	if (!e->read || mtime != e->mtime_ns)
+		written(e, mtime, before_raw_ns);
 	copy(st.file, sizeof(st.file), name);
 	if (!st.system && st.phc < 0 && st.interface[0])
 		st.phc = kbp_phc_of(st.interface);
 	e->s = st;
-	e->mtime_ns = mtime;
 	e->there = e->read = true;
 }
 
@@ -222,7 +249,7 @@ static void find_dir(struct kbp_sfptpd *s)
 
 unsigned kbp_sfptpd_look(struct kbp_sfptpd *s)
 {
-	uint64_t now = kbp_clock_ns(CLOCK_MONOTONIC_RAW);
+	uint64_t now = kbp_clock_ns(CLOCK_MONOTONIC_RAW), before = s->looked_ns;
 	struct dirent *d;
 	DIR *dir;
 
@@ -235,7 +262,7 @@ unsigned kbp_sfptpd_look(struct kbp_sfptpd *s)
 	dir = opendir(s->dir);
 	while (dir && (d = readdir(dir)))
 		if (!strncmp(d->d_name, "state-", 6))
-			read_file(s, dirfd(dir), d->d_name);
+			read_file(s, dirfd(dir), d->d_name, before);
 	if (dir)
 		closedir(dir);
 	return s->n;
@@ -251,23 +278,12 @@ static void say(struct kbp_finding_of_clock *f, enum kbp_sync sync, enum kbp_clo
 	snprintf(f->s.text, sizeof(f->s.text), "%s", text);
 }
 
-/* Offset, path and the master's own word; for a clock slaved to another one, what that one is worth on top. */
-static uint64_t bound_of(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
-			 const struct kbp_watch *w)
+/* Of an instance: offset, path and the master's own word. */
+static uint64_t bound_of(const struct kbp_sfptpd_state *st, const struct kbp_watch *w)
 {
 	uint64_t accuracy = w->reference_ns ? w->reference_ns : KBP_BOUND_UNKNOWN;
 
-	if (!st->instance_file) {
-		for (unsigned i = 0; i < s->n; i++) {
-			const struct kbp_sfptpd_state *m = &s->entry[i].s;
-
-			if (s->entry[i].there && m->instance_file && m->selected && m->in_sync &&
-			    !strcmp(m->clock, st->reference_clock))
-				return kbp_bound_sum(bound_of(s, m, w), kbp_abs_ns(st->offset_ns));
-		}
-		return KBP_BOUND_UNKNOWN;
-	}
-	if (!st->have_delay)
+	if (!st->instance_file || !st->have_delay)
 		return KBP_BOUND_UNKNOWN; /* PPS and NTP: the way to the master is not told */
 	if (st->tai && (st->gm_class == 6 || st->gm_class == 7) &&
 	    kbp_ptp_accuracy_ns((unsigned)st->accuracy) != UINT64_MAX)
@@ -275,37 +291,18 @@ static uint64_t bound_of(const struct kbp_sfptpd *s, const struct kbp_sfptpd_sta
 	return kbp_bound_sum(kbp_abs_ns(st->offset_ns) + kbp_abs_ns(st->delay_ns), accuracy);
 }
 
-static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
-			const struct kbp_watch *w, struct kbp_finding_of_clock *f);
-
-/* A clock that is slaved to another one is "in sync" with that: worth no more than what steers the other one. */
-static bool reference_is_in(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
-			    const struct kbp_watch *w, struct kbp_finding_of_clock *f)
+static void judge_offset(const struct kbp_watch *w, struct kbp_finding_of_clock *f)
 {
-	struct kbp_finding_of_clock of = { 0 };
-
-	of.s.sync = KBP_SYNC_UNKNOWN;
-	of.s.cause = KBP_CLOCK_UNWATCHED;
-	for (unsigned i = 0; i < s->n; i++) {
-		const struct entry *e = &s->entry[i];
-
-		if (!e->there || !e->s.instance_file || !e->s.selected ||
-		    strcmp(e->s.clock, st->reference_clock) != 0)
-			continue;
-		of.abs_offset_ns = kbp_abs_ns(e->s.offset_ns);
-		judge_fresh(s, &e->s, w, &of);
-		if (of.s.sync == KBP_SYNC_IN)
-			return true;
-	}
-	say(f, of.s.sync, of.s.cause, "");
-	snprintf(f->s.text, sizeof(f->s.text),
-		 "it follows %.40s, which is not in sync itself: see the line of the instance that steers that",
-		 st->reference_clock);
-	return false;
+	if (f->abs_offset_ns <= w->limit_ns)
+		say(f, KBP_SYNC_IN, KBP_CLOCK_FINE, "");
+	else
+		say(f, KBP_SYNC_NOT, KBP_CLOCK_OFFSET,
+		    "farther from its master than the limit: look at the path delay and at sfptpd's "
+		    "log");
 }
 
-static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_state *st,
-			const struct kbp_watch *w, struct kbp_finding_of_clock *f)
+static void judge_fresh(const struct kbp_sfptpd_state *st, const struct kbp_watch *w,
+			struct kbp_finding_of_clock *f)
 {
 	bool alarms = st->alarms[0] && strcmp(st->alarms, "none") != 0;
 	bool slave = strstr(st->state, "slave") != NULL;
@@ -327,22 +324,17 @@ static void judge_fresh(const struct kbp_sfptpd *s, const struct kbp_sfptpd_stat
 		    "sfptpd follows a master and is not in sync by its own limits yet");
 	} else if (!st->have_offset) {
 		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED, "sfptpd tells no offset");
-	} else if (st->instance_file || reference_is_in(s, st, w, f)) {
-		f->s.bound_ns = bound_of(s, st, w);
-		if (f->abs_offset_ns <= w->limit_ns)
-			say(f, KBP_SYNC_IN, KBP_CLOCK_FINE, "");
-		else
-			say(f, KBP_SYNC_NOT, KBP_CLOCK_OFFSET,
-			    "farther from its master than the limit: look at the path delay and at sfptpd's "
-			    "log");
+	} else {
+		f->s.bound_ns = bound_of(st, w);
+		judge_offset(w, f);
 	}
 }
 
-void kbp_sfptpd_judge(struct kbp_sfptpd *s, unsigned i, uint64_t now_raw_ns,
-		      const struct kbp_watch *w, struct kbp_finding_of_clock *f)
+/* One file by itself. Returns how old its word is. */
+static uint64_t judge_file(const struct entry *e, uint64_t now_raw_ns, const struct kbp_watch *w,
+			   struct kbp_finding_of_clock *f)
 {
-	const struct entry *e = &s->entry[i];
-	uint64_t now = kbp_clock_ns(CLOCK_REALTIME), patience = KBP_SFPTPD_SAVE_NS, clock_now, age;
+	uint64_t patience = KBP_SFPTPD_SAVE_NS, age = e->seen_age;
 
 	memset(f, 0, sizeof(*f));
 	f->present = f->fresh = f->tells = true;
@@ -358,28 +350,80 @@ void kbp_sfptpd_judge(struct kbp_sfptpd *s, unsigned i, uint64_t now_raw_ns,
 	snprintf(f->s.interface, sizeof(f->s.interface), "%s", e->s.interface);
 	snprintf(f->s.state, sizeof(f->s.state), "%s", e->s.state);
 	snprintf(f->s.reference, sizeof(f->s.reference), "%s", e->s.grandmaster);
-	age = now > e->mtime_ns ? now - e->mtime_ns : 0;
-	f->verified_raw_ns = age < now_raw_ns ? now_raw_ns - age : 1;
-	/* the file's time is the system's; the evidence is as old by the clock it speaks of */
-	if (kbp_phc_now(f->s.epoch, f->s.phc, &clock_now) && age < clock_now)
-		f->verified_ns = clock_now - age;
+	age += now_raw_ns > e->seen_raw_ns ? now_raw_ns - e->seen_raw_ns : 0;
 	if (e->period_ns && e->period_ns < patience)
 		patience = e->period_ns;
-	if (e->mtime_ns > now + NS_PER_S) {
-		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_STEPPED,
-		    "its state is dated in the future: the system's clock was set back since sfptpd wrote it");
-		return;
-	}
-	if (patience < NS_PER_S) /* two writes in short order are no habit */
-		patience = NS_PER_S;
 	if (!e->there || age > patience * 5 / 2 + NS_PER_S) {
-		f->since_ns = f->verified_ns;
 		f->s.have_offset = false;
 		say(f, KBP_SYNC_NOT, KBP_CLOCK_DAEMON_GONE,
 		    "sfptpd writes its state no more: restart it (systemctl status sfptpd)");
-		return;
+	} else if (e->ahead) {
+		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_STEPPED,
+		    "sfptpd's state is of a time that has not come: the system's clock was set back, and how "
+		    "old this is shows when sfptpd writes it again");
+	} else {
+		judge_fresh(&e->s, w, f);
 	}
-	judge_fresh(s, &e->s, w, f);
-	if (f->s.sync != KBP_SYNC_IN && f->s.cause != KBP_CLOCK_OFFSET)
-		f->verified_raw_ns = 0;
+	return age;
+}
+
+static bool counts(const struct kbp_finding_of_clock *f)
+{
+	return f->s.sync == KBP_SYNC_IN || f->s.cause == KBP_CLOCK_OFFSET;
+}
+
+/* A clock slaved to another one of this host: its own "in sync" means that it follows that one, which is worth what
+ * the instance that steers that one is worth. Returns how old the older one of the two is. */
+static uint64_t judge_reference(const struct kbp_sfptpd *s, const struct entry *e, uint64_t age,
+				uint64_t now_raw_ns, const struct kbp_watch *w,
+				struct kbp_finding_of_clock *f)
+{
+	struct kbp_finding_of_clock by = { 0 }, one;
+	uint64_t by_age = 0;
+	bool found = false;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct kbp_sfptpd_state *m = &s->entry[i].s;
+		uint64_t one_age;
+
+		if (!m->instance_file || !m->selected || strcmp(m->clock, e->s.reference_clock) != 0)
+			continue;
+		one_age = judge_file(&s->entry[i], now_raw_ns, w, &one);
+		if (found && (counts(&by) || !counts(&one)))
+			continue;
+		by = one;
+		by_age = one_age;
+		found = true;
+	}
+	age = by_age > age ? by_age : age;
+	if (found && counts(&by)) {
+		f->s.bound_ns = kbp_bound_sum(by.s.bound_ns, f->abs_offset_ns);
+		f->abs_offset_ns = kbp_bound_sum(by.abs_offset_ns, f->abs_offset_ns);
+		judge_offset(w, f);
+	} else if (found) {
+		say(f, by.s.sync, by.s.cause, "");
+		snprintf(f->s.text, sizeof(f->s.text), "it follows %.32s, and of that: %.190s",
+			 e->s.reference_clock, by.s.text);
+	} else {
+		say(f, KBP_SYNC_UNKNOWN, KBP_CLOCK_UNWATCHED,
+		    "sfptpd has no selected instance that tells of the clock this one follows");
+	}
+	return age;
+}
+
+void kbp_sfptpd_judge(struct kbp_sfptpd *s, unsigned i, uint64_t now_raw_ns,
+		      const struct kbp_watch *w, struct kbp_finding_of_clock *f)
+{
+	const struct entry *e = &s->entry[i];
+	uint64_t age = judge_file(e, now_raw_ns, w, f), clock_now;
+
+	if (!e->s.instance_file && counts(f))
+		age = judge_reference(s, e, age, now_raw_ns, w, f);
+	/* the evidence is as old by the clock it speaks of */
+	if (kbp_phc_now(f->s.epoch, f->s.phc, &clock_now) && age < clock_now)
+		f->verified_ns = clock_now - age;
+	if (f->s.cause == KBP_CLOCK_DAEMON_GONE)
+		f->since_ns = f->verified_ns;
+	if (counts(f) || f->s.cause == KBP_CLOCK_DAEMON_GONE)
+		f->verified_raw_ns = age < now_raw_ns ? now_raw_ns - age : 1;
 }
