@@ -55,7 +55,6 @@ struct kbp_clock {
 	uint64_t run_ns; /* in sync without a doubt since then */
 	uint64_t good;	 /* number of the last look in sync of the present part ... */
 	bool have_good;	 /* ... if there is one */
-	uint64_t shift;	 /* what is published */
 	struct kbp_queue_cold *watchers; /* under watch_lock */
 };
 
@@ -158,7 +157,6 @@ int kbp_clock_open(const struct kbp_clock_opts *opts, struct kbp_clock **clock, 
 		return kbp_fail(err, -ENOMEM, "open the account of a clock", "out of memory");
 	}
 	c->opts = o;
-	c->shift = KBP_SYNC_NEVER;
 	pthread_mutex_init(&c->lock, NULL);
 	*clock = c;
 	return 0;
@@ -401,6 +399,7 @@ static void look_complete(const struct kbp_clock *c, struct look *k, bool new_pa
 int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 {
 	struct look k = { .l = *look };
+	uint64_t shift;
 	bool new_part;
 
 	if ((unsigned)look->sync > KBP_SYNC_IN || (c->n && look->raw_ns <= at(c, c->n - 1)->l.raw_ns))
@@ -420,10 +419,10 @@ int kbp_clock_add(struct kbp_clock *c, const struct kbp_clock_look *look)
 		c->good = c->n;
 	c->have_good = k.l.sync == KBP_SYNC_IN || (c->have_good && !new_part);
 	*at(c, c->n++) = k;
-	c->shift = window(c, &k);
+	shift = window(c, &k);
 	pthread_mutex_unlock(&c->lock);
 	for (struct kbp_queue_cold *w = c->watchers; w; w = w->next_watcher)
-		tell(w->q, c->shift);
+		tell(w->q, shift);
 	pthread_mutex_unlock(&watch_lock);
 	return 0;
 }
