@@ -160,28 +160,6 @@ static int read_options(struct given *g)
 /* ---------------------------------------------------------------- open */
 
 /* This process moves there before it starts any thread. */
-static int netns_enter(const char *name, struct kbp_error *err)
-{
-	char path[300];
-	int fd, rc;
-
-	if (!name)
-		return 0;
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	rc = fd < 0 || setns(fd, CLONE_NEWNET) ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	if (!rc)
-		return 0;
-	err->code = rc;
-	snprintf(err->step, sizeof(err->step), "enter the network namespace %.50s", name);
-	snprintf(err->hint, sizeof(err->hint), "%s: %s", strerror(-rc),
-		 rc == -EPERM ? "CAP_SYS_ADMIN is missing" :
-				"`ip netns list` names those that are there");
-	return rc;
-}
-
 static int memory_out(struct kbp_error *err)
 {
 	err->code = -ENOMEM;
@@ -320,7 +298,7 @@ static int open_all(struct capture *c, struct kbp_error *err)
 
 	c->tai_s = adjtimex(&t) < 0 ? 0 : t.tai;
 	if (!rc)
-		rc = netns_enter(c->g->netns, err);
+		rc = cli_netns_enter(c->g->netns, err);
 	if (!rc)
 		rc = cli_monitor_open(&c->g->clock, &c->mon, err);
 	if (!rc)

@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,4 +340,29 @@ const char *cli_addr(const struct kbp_addr *a, char *buf, size_t size)
 	if (!a->family || !inet_ntop(a->family, a->bytes, buf, (socklen_t)size))
 		buf[0] = '\0';
 	return buf;
+}
+
+int cli_netns_enter(const char *name, struct kbp_error *err)
+{
+	char path[300];
+	int fd = -1, rc = -EINVAL;
+
+	if (!name)
+		return 0;
+	if (*name && !strchr(name, '/') && strlen(name) < 256) {
+		snprintf(path, sizeof(path), "/run/netns/%s", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		rc = fd < 0 || setns(fd, CLONE_NEWNET) ? -errno : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (!rc)
+		return 0;
+	memset(err, 0, sizeof(*err));
+	err->code = rc;
+	snprintf(err->step, sizeof(err->step), "enter network namespace \"%.50s\"", name);
+	snprintf(err->hint, sizeof(err->hint), "%s: %s", strerror(-rc),
+		 rc == -EPERM ? "CAP_SYS_ADMIN is missing" :
+				"`ip netns list` names those that are there");
+	return rc;
 }

@@ -109,6 +109,9 @@ void cli_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Take the terminal's progress line away before anything else is printed. */
 void cli_progress_end(void);
 
+/* Into the network namespace of that name, as in ip-netns(8); NULL: stay. 0, or -errno and *err. */
+int cli_netns_enter(const char *name, struct kbp_error *err);
+
 /* ---------------------------------------------------------------- output, on stdout */
 
 /* The escape sequence on a terminal without NO_COLOR (https://no-color.org), else "". */

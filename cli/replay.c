@@ -11,8 +11,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include <kbypass/lab.h>
-
 #include "cli.h"
 #include "replay.h"
 
@@ -199,26 +197,6 @@ static int read_options(struct given *g)
 
 /* ---------------------------------------------------------------- the run */
 
-static int netns_enter(const char *netns, struct kbp_error *err)
-{
-	struct kbp_lab_info info = { 0 };
-	struct kbp_lab_host *h = &info.host[KBP_LAB_TX];
-
-	if (!netns)
-		return 0;
-	if (!*netns || strlen(netns) >= sizeof(h->netns) || strchr(netns, '/')) {
-		memset(err, 0, sizeof(*err));
-		err->code = -EINVAL;
-		snprintf(err->step, sizeof(err->step), "enter network namespace \"%.40s\"", netns);
-		snprintf(err->hint, sizeof(err->hint),
-			 "give a name of at most %zu characters that `ip netns list` shows",
-			 sizeof(h->netns) - 1);
-		return -EINVAL;
-	}
-	strcpy(h->netns, netns);
-	return kbp_lab_enter(&info, KBP_LAB_TX, err);
-}
-
 struct watch {
 	const struct kbp_sender_result *tx;
 	uint64_t total;
@@ -287,7 +265,7 @@ static int run(struct cli_replay *c, struct kbp_error *err)
 					   &c->capture, err);
 
 	if (!rc)
-		rc = netns_enter(c->netns, err);
+		rc = cli_netns_enter(c->netns, err);
 	return rc ? rc : send_all(c, err);
 }
 
