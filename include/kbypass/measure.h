@@ -62,6 +62,7 @@ KBP_API bool kbp_latency_known(const struct kbp_latency *l, unsigned permille);
 #define KBP_RESULTS_SCHEMA "kbypass.bench/1"
 #define KBP_RESULTS_COUNTS_MAX 32u
 #define KBP_RESULTS_ROUNDS_MAX 1000u
+#define KBP_SUBJECT_MAX 32u
 
 struct kbp_named_count {
 	char name[32];
@@ -78,8 +79,8 @@ struct kbp_fact {
 /* Something the reader of a result has to know. A note does not change the exit status, a finding
  * does. */
 struct kbp_finding {
-	char code[32];	  /* stable: "unattributed", "digest_differs" ... */
-	char backend[16]; /* "" when it concerns the whole bench */
+	char code[32];		       /* stable: "unattributed", "digest_differs" ... */
+	char backend[KBP_SUBJECT_MAX]; /* "" when it concerns the whole bench */
 	bool note;
 	char text[288];
 };
@@ -91,6 +92,14 @@ struct kbp_result_round {
 	uint64_t sent, delivered, late, ambiguous;
 	uint64_t first_sample, samples;
 	uint64_t warmup; /* of these, the first that the quantiles leave out */
+};
+
+/* 95 % intervals of a run's P50, P99 and gap, by rounds (method.h); not known: all 0. */
+struct kbp_result_intervals {
+	bool known;
+	struct kbp_interval {
+		double lo, hi; /* ns */
+	} p50, p99, gap;
 };
 
 /* One backend's receive stamps, with kbp_bench_opts.stamps. Frame by frame wire_to_stamp + rx_path is one_way,
@@ -110,11 +119,63 @@ struct kbp_result_stamps {
 	char rx_path_file[64], wire_to_stamp_file[64]; /* relative to the results' directory; "" */
 };
 
-/* One backend, all rounds. The account: sent = delivered + sum of drops + unattributed -
- * over_attributed. */
+/* What a sample beyond the threshold overlaps with. */
+struct kbp_explain_cause {
+	char kind[12]; /* "irq", "softirq", "switch", "fault", "syscall", "gap": nothing accounts for it */
+	char name[48]; /* which: "virtio0-input.0", "NET_RX", "kworker/1:2", "page_fault_user" ... */
+	uint64_t samples; /* of the tail, with this as their main cause: the longest overlap */
+	uint64_t time_ns; /* of it inside of the tail's samples, all of them */
+	double share; /* of the tail's time beyond the run's P50, 0 to 1; the shares of all causes add up to 1 */
+	uint32_t gap_ns; /* P99 - P50 of the run without the time that this took */
+};
+
+/* One sample of the tail. */
+struct kbp_explain_outlier {
+	uint64_t sample; /* number in the samples file */
+	uint32_t ns;
+	uint32_t cause; /* of kbp_result_explain.cause: its main one */
+};
+
+#define KBP_EXPLAIN_OUTLIERS_MAX 1000u /* the longest ones; all count for the causes */
+
+/* What ran on the receiver's CPU while the samples of the tail were on their way. Only of a run with `traced`. */
+struct kbp_result_explain {
+	uint32_t threshold_ns; /* a sample above it is of the tail: P99, or what was asked for */
+	uint64_t tail;	       /* samples of the tail */
+	uint64_t events,
+		lost; /* trace events taken; lost for lack of room: causes are then incomplete */
+	uint64_t gap_min_ns; /* a gap in the spinning loop that no event accounts for counts from here */
+	struct kbp_explain_cause *cause; /* by share, the largest first */
+	uint32_t n_causes;
+	struct kbp_explain_outlier *outlier; /* by time */
+	uint32_t n_outliers;
+};
+
+/* What the host itself takes away: a thread that does nothing but read the clock, on the CPUs of the
+ * bench, between the rounds of the same run. */
+struct kbp_noise {
+	int32_t cpu;
+	char role[8];	     /* "rx", "tx" */
+	uint64_t spun_ns;    /* in all */
+	uint64_t gaps;	     /* between two readings, of 1 us and more */
+	uint64_t lost_ns;    /* in them */
+	uint64_t max_ns;     /* the longest */
+	uint64_t bucket[24]; /* gaps of 2^(10 + i) ns to below 2^(11 + i); the last one: and longer */
+	uint64_t steal_ns;   /* by /proc/stat, during the whole bench: what the hypervisor admits */
+};
+
+/* One backend (or one variant of it) at one rate, all rounds. The account: sent = delivered + sum of drops +
+ * unattributed - over_attributed. A run is known by `backend` and `rate_pps`. */
 struct kbp_result_run {
-	char backend[16];
-	char mode[16]; /* achieved: "zerocopy", "copy", "generic", "kernel", "emulated" */
+	char backend[KBP_SUBJECT_MAX]; /* as listed: "af_xdp", "dpdk:memif"; variants "af_xdp+18" (planted delay)
+					* and "af_xdp~traced" */
+	char base[16];		       /* the backend without its variant */
+	double planted_ns; /* variant: worked off before the clock is read, as calibrated */
+	bool variant;	   /* compared with its base alone */
+	bool traced;	   /* variant: under --explain's tracing */
+	uint64_t rate_pps; /* of a rate sweep; 0: the one of the setup */
+	char kind[12];	   /* of latency: "one_way", or "rtt" of a closed loop */
+	char mode[16];	   /* achieved: "zerocopy", "copy", "generic", "kernel", "emulated" */
 	char requested[16];
 	char proof[16];	       /* of mode: "none", "claimed", "bound", "proven" */
 	char note[160];	       /* why mode is not what was requested; "" otherwise */
@@ -141,11 +202,34 @@ struct kbp_result_run {
 	char digest[36];	  /* of the delivered payloads, in order, per flow */
 	char digest_expected[36]; /* of the sent ones */
 	struct kbp_latency latency;
+	struct kbp_result_intervals interval;
 	struct kbp_latency lateness; /* of the sender: handed over after its time; every frame */
-	char samples_file[64];	     /* relative to the results' directory; "" when none was kept */
+	char samples_file[96];	     /* relative to the results' directory; "" when none was kept */
+	struct kbp_latency tx; /* rtt: from before the payload is written until submit has returned */
+	struct kbp_result_intervals tx_interval;
+	char tx_file[96];
 	struct kbp_result_stamps stamps;
+	struct kbp_result_explain explain; /* of a traced one */
 	struct kbp_result_round *round;
 	uint32_t n_rounds;
+};
+
+/* Two runs, one metric: is there a difference? */
+struct kbp_verdict {
+	char a[KBP_SUBJECT_MAX], b[KBP_SUBJECT_MAX]; /* runs, by `backend` */
+	uint64_t rate_pps;			     /* of both */
+	char kind[12];	/* "one_way", "rtt", "tx", "rx_path": never two of them mixed */
+	char metric[8]; /* "p50", "p99", "gap" */
+	bool measured;	/* otherwise there is no figure: `why` says what forbids it */
+	double diff_ns, lo_ns, hi_ns; /* a - b, and the 95 % interval of this one comparison */
+	double p, p_table; /* of no difference; and corrected for all comparisons of the table (Holm) */
+	bool resolved;	   /* p_table below 0.05, and the difference above the clock's quantum */
+	char why[16]; /* "resolved"; or not: "overlap", "rounds", "samples", "loss", "quantum", "class"
+				 * (emulated, virtual, real), "mode", "source", "fingerprint" ... (RESULTS.md) */
+	char text[200];		 /* the same for people */
+	uint64_t samples_needed; /* of each, for 95 % power at this difference and this noise; 0: unknown */
+	uint32_t rounds_needed; /* of the size of these */
+	double work_us_per_s;	/* difference times the rate: microseconds of work in a second */
 };
 
 /* What an operation costs. Exact quantiles, as in struct kbp_latency, of samples in whole ticks. */
@@ -183,6 +267,10 @@ struct kbp_results {
 	uint32_t n_runs;
 	struct kbp_profile_op *profile; /* in the order measured, a backend's together */
 	uint32_t n_profile;
+	struct kbp_noise noise[2];
+	uint32_t n_noise;
+	struct kbp_verdict *verdict;
+	uint32_t n_verdicts;
 	struct kbp_finding *finding;
 	uint32_t n_findings;
 };
