@@ -41,6 +41,8 @@ static int memory_get(struct kbp_bench *b, struct kbp_error *err)
 		struct kbp_result_run *run = &b->res->run[i];
 
 		strcpy(run->backend, b->backend[i]);
+		strcpy(run->base, b->backend[i]);
+		strcpy(run->kind, "one_way");
 		run->round = calloc(b->o.rounds, sizeof(*run->round));
 		if (!run->round ||
 		    kbp_digest_open(b->whole->flows, b->whole->n_flows, &b->work[i].got) ||

@@ -14,51 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
-
-/* A member that could not be made must not vanish: memory is out, and there is no document. */
-static void put(json_t *o, const char *name, json_t *v, bool *bad)
-{
-	if (json_object_set_new(o, name, v))
-		*bad = true;
-}
-
-static void put_count(json_t *o, const char *name, uint64_t v, bool *bad)
-{
-	put(o, name, json_integer((json_int_t)v), bad);
-}
-
-/* JSON is UTF-8; a path, a kernel's command line and a device's words may be anything. Bytes that
- * are none of a text become \xNN. */
-static json_t *text_json(const char *text)
-{
-	json_t *v = json_string(text);
-	char *escaped, *to;
-
-	if (v)
-		return v;
-	escaped = to = calloc(4, strlen(text) + 1);
-	if (!escaped)
-		return NULL;
-	for (; *text; text++)
-		to += sprintf(to, *text & 0x80 ? "\\x%02x" : "%c", (unsigned char)*text);
-	*to = '\0';
-	v = json_string(escaped);
-	free(escaped);
-	return v;
-}
-
-static void put_text(json_t *o, const char *name, const char *text, bool *bad)
-{
-	put(o, name, text_json(text), bad);
-}
+#include "tools/measure/json.h"
 
 static json_t *count_json(const struct kbp_named_count *c, uint32_t n, bool *bad)
 {
 	json_t *o = json_object();
 
 	for (uint32_t i = 0; i < n; i++)
-		put_count(o, c[i].name, c[i].value, bad);
+		kbp_json_put_count(o, c[i].name, c[i].value, bad);
 	return o;
 }
 
@@ -69,7 +32,7 @@ static json_t *facts_json(const struct kbp_fact *f, uint32_t n, bool *bad)
 	for (uint32_t i = 0; i < n; i++) {
 		json_t *v = f[i].literal ? json_loads(f[i].value, JSON_DECODE_ANY, NULL) : NULL;
 
-		put(o, f[i].name, v ? v : text_json(f[i].value), bad);
+		kbp_json_put(o, f[i].name, v ? v : kbp_json_text(f[i].value), bad);
 	}
 	return o;
 }
@@ -93,30 +56,6 @@ static json_t *rounds_json(const struct kbp_result_run *r, bool *bad)
 	return a;
 }
 
-/* null: too few samples to tell, or known from below only. */
-static json_t *quantile_json(const struct kbp_latency *l, unsigned permille, uint32_t ns)
-{
-	return kbp_latency_known(l, permille) && ns != UINT32_MAX ? json_integer((json_int_t)ns) :
-								    json_null();
-}
-
-static json_t *latency_json(const char *kind, const struct kbp_latency *l, bool *bad)
-{
-	json_t *o = json_object();
-
-	put_text(o, "kind", kind, bad);
-	put_count(o, "samples", l->samples, bad);
-	put_count(o, "saturated", l->saturated, bad);
-	put(o, "min", quantile_json(l, 0, l->min_ns), bad);
-	put(o, "p50", quantile_json(l, 500, l->p50_ns), bad);
-	put(o, "p90", quantile_json(l, 900, l->p90_ns), bad);
-	put(o, "p99", quantile_json(l, 990, l->p99_ns), bad);
-	put(o, "p999", quantile_json(l, 999, l->p999_ns), bad);
-	put(o, "max", quantile_json(l, 1000, l->max_ns), bad);
-	put(o, "gap", quantile_json(l, 990, l->p99_ns == UINT32_MAX ? UINT32_MAX : l->gap_ns), bad);
-	return o;
-}
-
 /* Only where there are stamps. */
 static void put_stamps(json_t *run, const struct kbp_result_stamps *s, bool *bad)
 {
@@ -125,24 +64,46 @@ static void put_stamps(json_t *run, const struct kbp_result_stamps *s, bool *bad
 	if (!s->source[0])
 		return;
 	rx = json_object();
-	put_text(rx, "source", s->source, bad);
-	put_text(rx, "epoch", s->epoch, bad);
-	put_text(rx, "proof", s->proof, bad);
-	put_count(rx, "resolution_ps", s->resolution_ps, bad);
-	put_count(rx, "error_ns", s->error_ns, bad);
-	put_count(rx, "unstamped", s->unstamped, bad);
-	put_count(rx, "voided", s->voided, bad);
-	put_count(rx, "impossible", s->impossible, bad);
-	put_count(rx, "clipped", s->clipped, bad);
-	put(rx, "latency_ns", latency_json("rx_path", &s->rx_path, bad), bad);
-	put_text(rx, "samples_file", s->rx_path_file, bad);
-	put(run, "rx_path", rx, bad);
+	kbp_json_put_text(rx, "source", s->source, bad);
+	kbp_json_put_text(rx, "epoch", s->epoch, bad);
+	kbp_json_put_text(rx, "proof", s->proof, bad);
+	kbp_json_put_count(rx, "resolution_ps", s->resolution_ps, bad);
+	kbp_json_put_count(rx, "error_ns", s->error_ns, bad);
+	kbp_json_put_count(rx, "unstamped", s->unstamped, bad);
+	kbp_json_put_count(rx, "voided", s->voided, bad);
+	kbp_json_put_count(rx, "impossible", s->impossible, bad);
+	kbp_json_put_count(rx, "clipped", s->clipped, bad);
+	kbp_json_put(rx, "latency_ns", kbp_json_latency("rx_path", &s->rx_path, bad), bad);
+	kbp_json_put_text(rx, "samples_file", s->rx_path_file, bad);
+	kbp_json_put(run, "rx_path", rx, bad);
 	wire = json_object();
-	put_text(wire, "source", s->source, bad);
-	put_count(wire, "clipped", s->wire_clipped, bad);
-	put(wire, "latency_ns", latency_json("wire_to_stamp", &s->wire_to_stamp, bad), bad);
-	put_text(wire, "samples_file", s->wire_to_stamp_file, bad);
-	put(run, "wire_to_stamp", wire, bad);
+	kbp_json_put_text(wire, "source", s->source, bad);
+	kbp_json_put_count(wire, "clipped", s->wire_clipped, bad);
+	kbp_json_put(wire, "latency_ns", kbp_json_latency("wire_to_stamp", &s->wire_to_stamp, bad),
+		     bad);
+	kbp_json_put_text(wire, "samples_file", s->wire_to_stamp_file, bad);
+	kbp_json_put(run, "wire_to_stamp", wire, bad);
+}
+
+static json_t *with_intervals(const char *kind, const struct kbp_latency *l,
+			      const struct kbp_result_intervals *i, bool *bad)
+{
+	json_t *o = kbp_json_latency(kind, l, bad);
+
+	kbp_put_intervals(o, i, bad);
+	return o;
+}
+
+/* Which backend in which variant, at which rate of a sweep. */
+static void put_variant(json_t *o, const struct kbp_result_run *r, bool *bad)
+{
+	if (r->rate_pps)
+		kbp_json_put_count(o, "rate_pps", r->rate_pps, bad);
+	if (!r->variant)
+		return;
+	kbp_json_put_text(o, "variant_of", r->base, bad);
+	kbp_json_put_bool(o, "traced", r->traced, bad);
+	kbp_json_put_real(o, "planted_ns", r->planted_ns, bad);
 }
 
 static json_t *run_json(const struct kbp_result_run *r, bool *bad)
@@ -168,25 +129,30 @@ static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 		{ "over_attributed", r->over_attributed },
 	};
 
-	put_text(achieved, "mode", r->mode, bad);
-	put_text(achieved, "requested", r->requested, bad);
-	put_text(achieved, "proof", r->proof, bad);
-	put_text(achieved, "note", r->note, bad);
-	put_text(o, "backend", r->backend, bad);
-	put(o, "achieved", achieved, bad);
-	put(o, "emulated", json_boolean(r->emulated), bad);
-	put(o, "virtual", json_boolean(r->virtual_device), bad);
+	kbp_json_put_text(achieved, "mode", r->mode, bad);
+	kbp_json_put_text(achieved, "requested", r->requested, bad);
+	kbp_json_put_text(achieved, "proof", r->proof, bad);
+	kbp_json_put_text(achieved, "note", r->note, bad);
+	kbp_json_put_text(o, "backend", r->backend, bad);
+	put_variant(o, r, bad);
+	kbp_json_put(o, "achieved", achieved, bad);
+	kbp_json_put(o, "emulated", json_boolean(r->emulated), bad);
+	kbp_json_put(o, "virtual", json_boolean(r->virtual_device), bad);
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(counts); i++)
-		put_count(o, counts[i].name, counts[i].value, bad);
-	put(o, "drops", count_json(r->drop, r->n_drops, bad), bad);
-	put(o, "causes", count_json(r->cause, r->n_causes, bad), bad);
-	put_text(o, "digest", r->digest, bad);
-	put_text(o, "digest_expected", r->digest_expected, bad);
-	put(o, "latency_ns", latency_json("one_way", &r->latency, bad), bad);
-	put(o, "lateness_ns", latency_json("sender", &r->lateness, bad), bad);
-	put_text(o, "samples_file", r->samples_file, bad);
+		kbp_json_put_count(o, counts[i].name, counts[i].value, bad);
+	kbp_json_put(o, "drops", count_json(r->drop, r->n_drops, bad), bad);
+	kbp_json_put(o, "causes", count_json(r->cause, r->n_causes, bad), bad);
+	kbp_json_put_text(o, "digest", r->digest, bad);
+	kbp_json_put_text(o, "digest_expected", r->digest_expected, bad);
+	kbp_json_put(o, "latency_ns", with_intervals(r->kind, &r->latency, &r->interval, bad), bad);
+	kbp_json_put(o, "lateness_ns", kbp_json_latency("sender", &r->lateness, bad), bad);
+	kbp_json_put_text(o, "samples_file", r->samples_file, bad);
 	put_stamps(o, &r->stamps, bad);
-	put(o, "rounds", rounds_json(r, bad), bad);
+	if (r->tx.samples) {
+		kbp_json_put(o, "tx_ns", with_intervals("tx", &r->tx, &r->tx_interval, bad), bad);
+		kbp_json_put_text(o, "tx_file", r->tx_file, bad);
+	}
+	kbp_json_put(o, "rounds", rounds_json(r, bad), bad);
 	return o;
 }
 
@@ -194,10 +160,10 @@ static json_t *cost_json(const struct kbp_profile_cost *c, bool *bad)
 {
 	json_t *o = json_object();
 
-	put(o, "p50", json_real(c->p50), bad);
-	put(o, "p99", json_real(c->p99), bad);
-	put(o, "gap", json_real(c->gap), bad);
-	put(o, "min", json_real(c->min), bad);
+	kbp_json_put(o, "p50", json_real(c->p50), bad);
+	kbp_json_put(o, "p99", json_real(c->p99), bad);
+	kbp_json_put(o, "gap", json_real(c->gap), bad);
+	kbp_json_put(o, "min", json_real(c->min), bad);
 	return o;
 }
 
@@ -208,10 +174,10 @@ static json_t *published_json(const struct kbp_published *p, bool *bad)
 	if (!(p->high_ns > 0))
 		return json_null();
 	o = json_object();
-	put(o, "low_ns", json_real(p->low_ns), bad);
-	put(o, "high_ns", json_real(p->high_ns), bad);
-	put_text(o, "device", p->device, bad);
-	put_text(o, "source", p->source, bad);
+	kbp_json_put(o, "low_ns", json_real(p->low_ns), bad);
+	kbp_json_put(o, "high_ns", json_real(p->high_ns), bad);
+	kbp_json_put_text(o, "device", p->device, bad);
+	kbp_json_put_text(o, "source", p->source, bad);
 	return o;
 }
 
@@ -219,17 +185,17 @@ static json_t *profile_json(const struct kbp_profile_op *r, bool *bad)
 {
 	json_t *o = json_object();
 
-	put_text(o, "backend", r->backend, bad);
-	put(o, "emulated", json_boolean(r->emulated), bad);
-	put_text(o, "op", r->op, bad);
-	put_text(o, "form", r->form, bad);
-	put_count(o, "batch", r->batch, bad);
-	put_count(o, "samples", r->samples, bad);
-	put(o, "timer_ns", json_real(r->timer_ns), bad);
-	put(o, "ns", cost_json(&r->ns, bad), bad);
-	put(o, "cycles", cost_json(&r->cycles, bad), bad);
-	put(o, "published", published_json(&r->published, bad), bad);
-	put_text(o, "note", r->note, bad);
+	kbp_json_put_text(o, "backend", r->backend, bad);
+	kbp_json_put(o, "emulated", json_boolean(r->emulated), bad);
+	kbp_json_put_text(o, "op", r->op, bad);
+	kbp_json_put_text(o, "form", r->form, bad);
+	kbp_json_put_count(o, "batch", r->batch, bad);
+	kbp_json_put_count(o, "samples", r->samples, bad);
+	kbp_json_put(o, "timer_ns", json_real(r->timer_ns), bad);
+	kbp_json_put(o, "ns", cost_json(&r->ns, bad), bad);
+	kbp_json_put(o, "cycles", cost_json(&r->cycles, bad), bad);
+	kbp_json_put(o, "published", published_json(&r->published, bad), bad);
+	kbp_json_put_text(o, "note", r->note, bad);
 	return o;
 }
 
@@ -243,17 +209,17 @@ static void put_profile(json_t *root, const struct kbp_results *res, bool *bad)
 	a = json_array();
 	for (uint32_t i = 0; i < res->n_profile; i++)
 		*bad |= json_array_append_new(a, profile_json(&res->profile[i], bad)) != 0;
-	put(root, "profile", a, bad);
+	kbp_json_put(root, "profile", a, bad);
 }
 
 static json_t *finding_json(const struct kbp_finding *f, bool *bad)
 {
 	json_t *o = json_object();
 
-	put_text(o, "code", f->code, bad);
-	put_text(o, "backend", f->backend, bad);
-	put(o, "note", json_boolean(f->note), bad);
-	put_text(o, "text", f->text, bad);
+	kbp_json_put_text(o, "code", f->code, bad);
+	kbp_json_put_text(o, "backend", f->backend, bad);
+	kbp_json_put(o, "note", json_boolean(f->note), bad);
+	kbp_json_put_text(o, "text", f->text, bad);
 	return o;
 }
 
@@ -263,16 +229,18 @@ char *kbp_results_json(const struct kbp_results *res)
 	bool bad = false;
 	char *text;
 
-	put_text(root, "schema", KBP_RESULTS_SCHEMA, &bad);
-	put(root, "fingerprint", facts_json(res->fingerprint, res->n_fingerprint, &bad), &bad);
-	put(root, "setup", facts_json(res->setup, res->n_setup, &bad), &bad);
+	kbp_json_put_text(root, "schema", KBP_RESULTS_SCHEMA, &bad);
+	kbp_json_put(root, "fingerprint", facts_json(res->fingerprint, res->n_fingerprint, &bad),
+		     &bad);
+	kbp_json_put(root, "setup", facts_json(res->setup, res->n_setup, &bad), &bad);
 	for (uint32_t i = 0; i < res->n_runs; i++)
 		bad |= json_array_append_new(runs, run_json(&res->run[i], &bad)) != 0;
-	put(root, "runs", runs, &bad);
+	kbp_json_put(root, "runs", runs, &bad);
 	put_profile(root, res, &bad);
+	kbp_put_verdicts(root, res, &bad);
 	for (uint32_t i = 0; i < res->n_findings; i++)
 		bad |= json_array_append_new(findings, finding_json(&res->finding[i], &bad)) != 0;
-	put(root, "findings", findings, &bad);
+	kbp_json_put(root, "findings", findings, &bad);
 	text = bad ? NULL :
 		     json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER |
 					      JSON_REAL_PRECISION(KBP_RESULTS_REAL_DIGITS));
@@ -291,6 +259,7 @@ void kbp_results_free(struct kbp_results *res)
 	free(res->fingerprint);
 	free(res->setup);
 	free(res->finding);
+	free(res->verdict);
 	free(res);
 }
 
