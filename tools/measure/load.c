@@ -126,9 +126,12 @@ static void read_stamps(struct kbp_json_place *p, json_t *run, struct kbp_result
 static void read_variant(struct kbp_json_place *p, json_t *o, struct kbp_result_run *r)
 {
 	static const char *const kinds[] = { "one_way", "rtt", NULL };
+	size_t end = strlen(p->at);
 	char kind[16] = "";
 
+	strncat(p->at, ".latency_ns", sizeof(p->at) - end - 1);
 	kbp_json_one_of(p, json_object_get(o, "latency_ns"), "kind", kind, kinds);
+	p->at[end] = '\0';
 	memcpy(r->kind, kind, sizeof(r->kind));
 	if (json_object_get(o, "rate_pps"))
 		r->rate_pps = kbp_json_u64(p, o, "rate_pps", KBP_JSON_COUNT_MAX);
