@@ -27,6 +27,8 @@ int cmd_rts25(int argc, char **argv);
 struct kbp_results;
 /* table.c: what `bench` found, for people. */
 void cli_bench_table(const struct kbp_results *res);
+/* noise.c: what the host took away meanwhile. */
+void cli_noise_lines(const struct kbp_results *res);
 /* profile.c: what `bench --profile` found. */
 void cli_profile_table(const struct kbp_results *res);
 

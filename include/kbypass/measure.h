@@ -155,13 +155,13 @@ struct kbp_result_explain {
  * bench, between the rounds of the same run. */
 struct kbp_noise {
 	int32_t cpu;
-	char role[8];	     /* "rx", "tx" */
-	uint64_t spun_ns;    /* in all */
-	uint64_t gaps;	     /* between two readings, of 1 us and more */
-	uint64_t lost_ns;    /* in them */
-	uint64_t max_ns;     /* the longest */
-	uint64_t bucket[24]; /* gaps of 2^(10 + i) ns to below 2^(11 + i); the last one: and longer */
-	uint64_t steal_ns;   /* by /proc/stat, during the whole bench: what the hypervisor admits */
+	char role[8];	  /* "rx", "tx" */
+	uint64_t spun_ns; /* in all */
+	uint64_t gaps;	  /* between two readings, of 1 us and more */
+	uint64_t lost_ns; /* in them */
+	uint64_t max_ns;  /* the longest */
+	uint64_t bucket[24]; /* gaps of 2^(10 + i) ns to below 2^(11 + i); the first from 1000, the last: and longer */
+	uint64_t steal_ns; /* by /proc/stat, during the whole bench: what the hypervisor admits; UINT64_MAX: unknown */
 };
 
 /* One backend (or one variant of it) at one rate, all rounds. The account: sent = delivered + sum of drops +

@@ -421,6 +421,7 @@ int kbp_results_load(const char *path, struct kbp_results **out, struct kbp_erro
 	read_facts(&p, root, "setup", &res->setup, &res->n_setup);
 	read_runs(&p, root, res);
 	read_profile(&p, root, res);
+	kbp_read_noise(&p, root, res);
 	kbp_read_verdicts(&p, root, res);
 	read_findings(&p, root, res);
 	json_decref(root);

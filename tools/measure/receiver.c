@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 
 #define QUIET_NS 200000000ull /* nothing for so long after the last send: all there is has come */
 #define DELAY_AFTER_NS 10000000000ull /* a planted delay ends so long after the last send */
@@ -336,6 +336,7 @@ static void report(struct receiver *r)
 	}
 	kbp_port_info(r->port, &sh->port);
 	note_dpdk(sh);
+	kbp_libraries_seen(sh->libraries, sizeof(sh->libraries));
 	sh->n_queues = r->n_queues;
 	sh->n_records = r->n_records;
 	sh->overflow = r->overflow;
