@@ -16,16 +16,17 @@ static void share_text(const struct kbp_noise *n, char *buf, size_t size)
 		snprintf(buf, size, "%.2g %%", 100.0 * (double)n->lost_ns / (double)n->spun_ns);
 }
 
-void cli_noise_lines(const struct kbp_results *res)
+void cli_noise_lines(const struct kbp_results *res, const char *whose)
 {
 	for (uint32_t i = 0; i < res->n_noise; i++) {
 		const struct kbp_noise *n = &res->noise[i];
 		char share[32];
 
 		share_text(n, share, sizeof(share));
-		printf("host: CPU %d (%s) lost %s of %.2g s to %llu gap%s of 1 us and more", n->cpu,
-		       strcmp(n->role, "rx") ? "sender" : "receiver", share, (double)n->spun_ns / 1e9,
-		       (unsigned long long)n->gaps, n->gaps == 1 ? "" : "s");
+		printf("%shost: CPU %d (%s) lost %s of %.2g s to %llu gap%s of 1 us and more",
+		       whose, n->cpu, strcmp(n->role, "rx") ? "sender" : "receiver", share,
+		       (double)n->spun_ns / 1e9, (unsigned long long)n->gaps,
+		       n->gaps == 1 ? "" : "s");
 		if (n->gaps)
 			printf(", longest %.4g us", (double)n->max_ns / 1e3);
 		if (n->steal_ns == UINT64_MAX)

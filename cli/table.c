@@ -353,7 +353,7 @@ static void print_rest(const struct kbp_results *res)
 			       r->cause[k].name, (ull)r->cause[k].value);
 	}
 	print_ratios(res);
-	cli_noise_lines(res);
+	cli_noise_lines(res, "");
 	for (uint32_t i = 0; i < res->n_findings; i++) {
 		const struct kbp_finding *f = &res->finding[i];
 

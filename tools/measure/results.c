@@ -261,6 +261,7 @@ void kbp_results_free(struct kbp_results *res)
 	free(res->setup);
 	free(res->finding);
 	free(res->verdict);
+	free(res->dir);
 	free(res);
 }
 
