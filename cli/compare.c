@@ -209,7 +209,7 @@ static int compare(const struct given *g, const struct kbp_results *a, const str
 		print_all(c, g, a, b);
 	if (rc)
 		status = cli_fail(&err);
-	else if (status == CLI_OK && c->n_resolved)
+	else if (status == CLI_OK && c && c->n_resolved)
 		status = CLI_FINDINGS;
 	kbp_comparison_free(c);
 	return status;

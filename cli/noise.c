@@ -28,7 +28,9 @@ void cli_noise_lines(const struct kbp_results *res, const char *whose)
 		       (double)n->spun_ns / 1e9, (unsigned long long)n->gaps,
 		       n->gaps == 1 ? "" : "s");
 		if (n->gaps)
-			printf(", longest %.4g us", (double)n->max_ns / 1e3);
+			printf(", longest %.4g %s",
+			       (double)n->max_ns / (n->max_ns < 1000000 ? 1e3 : 1e6),
+			       n->max_ns < 1000000 ? "us" : "ms");
 		if (n->steal_ns == UINT64_MAX)
 			printf("; whether the hypervisor took time is unknown\n");
 		else

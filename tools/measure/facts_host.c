@@ -136,7 +136,7 @@ static void mitigations_fact(struct kbp_results *res, const struct kbp_host *h)
 	int n = names_in(h, dir, &names);
 	size_t at = 0;
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; names && i < n; i++) {
 		int rc = kbp_host_line(h, one, sizeof(one), "%s/%s", dir, names[i]);
 
 		if (rc)
@@ -347,7 +347,7 @@ static void node_fact(struct kbp_results *res, const struct kbp_host *h, int cpu
 	snprintf(name, sizeof(name), "numa_node_cpu%s", suffix);
 	snprintf(path, sizeof(path), CPU_DIR "/cpu%d", cpu);
 	n = names_in(h, path, &names);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; names && i < n; i++) {
 		if (!strncmp(names[i], "node", 4) && strspn(names[i] + 4, "0123456789") && node < 0)
 			node = (int)strtol(names[i] + 4, NULL, 10);
 		free(names[i]);

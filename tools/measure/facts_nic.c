@@ -135,29 +135,31 @@ static void link_fact(const struct nic *n)
 /* Names of what bits mean, ETH_GSTRING_LEN bytes each; the caller frees *names. How many, or -errno. */
 static int strings_of(const struct nic *n, uint32_t set, struct ethtool_gstrings **names)
 {
-	struct {
+	union {
 		struct ethtool_sset_info head;
-		uint32_t count;
+		char room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)]; /* one count */
 	} info = { .head = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << set } };
 	struct ethtool_gstrings *s;
+	uint32_t count;
 	int rc = ask(n, &info);
 
 	*names = NULL;
-	if (rc || !info.head.sset_mask || !info.count || info.count > STRINGS_MAX)
+	memcpy(&count, info.room + sizeof(info.head), sizeof(count));
+	if (rc || !info.head.sset_mask || !count || count > STRINGS_MAX)
 		return rc ? rc : -EOPNOTSUPP;
-	s = calloc(1, sizeof(*s) + ((size_t)info.count + 1) * ETH_GSTRING_LEN);
+	s = calloc(1, sizeof(*s) + ((size_t)count + 1) * ETH_GSTRING_LEN);
 	if (!s)
 		return -ENOMEM;
 	s->cmd = ETHTOOL_GSTRINGS;
 	s->string_set = set;
-	s->len = info.count;
+	s->len = count;
 	rc = ask(n, s);
 	if (rc) {
 		free(s);
 		return rc;
 	}
 	*names = s;
-	return (int)info.count;
+	return (int)count;
 }
 
 static void append(char *text, size_t size, const char *word)

@@ -186,9 +186,10 @@ void kbp_noise_notes(struct kbp_results *res, uint64_t bench_ns)
 			kbp_finding_add(
 				res, true, "host_noise", "",
 				"CPU %d (%s) was away for %.2g %% of the time with nothing but a clock "
-				"to read, for up to %.4g us at once: tails of that size are the host's",
+				"to read, for up to %.4g %s at once: tails of that size are the host's",
 				n->cpu, who, 100.0 * (double)n->lost_ns / (double)n->spun_ns,
-				(double)n->max_ns / 1e3);
+				(double)n->max_ns / (n->max_ns < 1000000 ? 1e3 : 1e6),
+				n->max_ns < 1000000 ? "us" : "ms");
 		if (n->steal_ns != KBP_NOISE_STEAL_UNKNOWN &&
 		    (double)n->steal_ns * STEAL_SHARE > (double)bench_ns)
 			kbp_finding_add(

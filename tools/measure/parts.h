@@ -127,9 +127,9 @@ struct kbp_round_shared {
 	uint64_t n_records;
 	uint64_t overflow; /* received beyond the room for records */
 	uint64_t foreign;  /* no datagram, or of no flow of the schedule */
+	double planted_ns; /* as calibrated; 0: nothing was planted */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
-	double planted_ns;	      /* as calibrated; 0: nothing was planted */
 	bool drain_cut;		      /* frames still came when the time for draining was over */
 	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	bool have_pairs;	      /* stamps can be converted */
