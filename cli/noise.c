@@ -34,7 +34,7 @@ void cli_noise_lines(const struct kbp_results *res, const char *whose)
 		if (n->steal_ns == UINT64_MAX)
 			printf("; whether the hypervisor took time is unknown\n");
 		else
-			printf("; the kernel admits %.4g us of steal during the bench\n",
+			printf("; the kernel admits %.0f us of steal during the bench\n",
 			       (double)n->steal_ns / 1e3);
 	}
 }

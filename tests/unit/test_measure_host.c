@@ -258,6 +258,7 @@ static void a_tuned_host_gets_no_notes(void **state)
 	put(CPU "/cpu3/cpufreq/scaling_min_freq", "4000000\n");
 	put_bytes("/dev/cpu_dma_latency", &zero, sizeof(zero));
 	put("/proc/sys/kernel/sched_rt_runtime_us", "-1\n");
+	put("/proc/sys/kernel/osrelease", "6.1.0-28-amd64\n");
 	kbp_host_notes(&res, &host, &use);
 	assert_int_equal(res.n_findings, 0);
 }
@@ -318,6 +319,21 @@ static void the_fair_server_is_what_takes_time_where_there_is_one(void **state)
 	assert_non_null(strstr(note("rt_throttling")->text, "50000000 of 1000000000 ns"));
 	kbp_host_facts(&res, &host, 2, 3);
 	assert_string_equal(fact("fair_server"), "50000000 of 1000000000 ns");
+}
+
+static void a_fair_server_that_cannot_be_read_is_said_to_be_there(void **state)
+{
+	const struct kbp_host_use use = { .cpu_rx = 2, .cpu_tx = 3, .fifo_rx = true };
+
+	(void)state;
+	put_intel();
+	put("/proc/sys/kernel/osrelease", "6.12.3-arch1\n");
+	kbp_host_notes(&res, &host, &use);
+	assert_non_null(strstr(note("rt_throttling")->text, "cannot be read"));
+	put("/proc/sys/kernel/osrelease", "6.8.0-45-generic\n");
+	res.n_findings = 0;
+	kbp_host_notes(&res, &host, &use);
+	assert_non_null(strstr(note("rt_throttling")->text, "50000 of 1000000 us"));
 }
 
 static void two_roles_on_one_core_are_noted(void **state)
@@ -461,6 +477,7 @@ int main(void)
 		TEST(a_cpu_s_own_latency_limit_keeps_it_out_of_deep_states),
 		TEST(without_fifo_throttling_is_no_matter),
 		TEST(the_fair_server_is_what_takes_time_where_there_is_one),
+		TEST(a_fair_server_that_cannot_be_read_is_said_to_be_there),
 		TEST(two_roles_on_one_core_are_noted),
 		TEST(time_of_a_cpu_is_of_that_cpu),
 		TEST(a_cpu_that_proc_stat_does_not_name_is_unknown),

@@ -398,7 +398,7 @@ static void boot_fact(struct kbp_results *res, const struct kbp_host *h, const c
 
 /* ---------------------------------------------------------------- real time */
 
-/* Since Linux 6.8 a server of the fair class may have some of a CPU that real-time tasks would not let go; debugfs. */
+/* Since Linux 6.12 a server of the fair class may have some of a CPU that real-time tasks would not let go; debugfs. */
 static void fair_server_fact(struct kbp_results *res, const struct kbp_host *h, int cpu)
 {
 	static const char dir[] = "/sys/kernel/debug/sched/fair_server";

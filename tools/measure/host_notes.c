@@ -40,32 +40,50 @@ int kbp_cpu_time_read(const struct kbp_host *h, int cpu, struct kbp_cpu_time *t)
 	return rc;
 }
 
-/* A spinner of a real-time class is stopped so that others may run: by the class's own limit, or since Linux 6.8 by a
- * server of the fair class where others wait. */
+/* Since Linux 6.12 a server of the fair class takes the place of real-time throttling (kernel/sched, commits d741f297,
+ * 5f6bd380): others that wait get its share of a CPU, and without them nothing is taken. */
+static bool has_fair_server(const struct kbp_host *h)
+{
+	char release[64], *end;
+	long major, minor;
+
+	if (kbp_host_line(h, release, sizeof(release), "/proc/sys/kernel/osrelease"))
+		return false;
+	major = strtol(release, &end, 10);
+	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+	return major > 6 || (major == 6 && minor >= 12);
+}
+
 static void rt_note(struct kbp_results *res, const struct kbp_host *h, const struct kbp_host_use *use)
 {
-	int64_t runtime = -1, period = 0, fair = 0, fair_period = 0;
+	static const char dir[] = "/sys/kernel/debug/sched/fair_server";
+	int64_t runtime, period;
 	int cpu = use->fifo_rx ? use->cpu_rx : use->cpu_tx;
 
 	if (!use->fifo_rx && !use->fifo_tx)
 		return;
-	if (!kbp_host_number(h, &fair, "/sys/kernel/debug/sched/fair_server/cpu%d/runtime", cpu) &&
-	    !kbp_host_number(h, &fair_period, "/sys/kernel/debug/sched/fair_server/cpu%d/period",
-			     cpu) &&
-	    fair > 0)
+	if (!kbp_host_number(h, &runtime, "%s/cpu%d/runtime", dir, cpu) &&
+	    !kbp_host_number(h, &period, "%s/cpu%d/period", dir, cpu)) {
+		if (runtime > 0)
+			kbp_finding_add(
+				res, true, "rt_throttling", "",
+				"the fair server takes up to %lld of %lld ns of CPU %d from a SCHED_FIFO spinner "
+				"when other tasks wait there: keep them off that CPU, or write 0 to %s/cpu%d/runtime",
+				(long long)runtime, (long long)period, cpu, dir, cpu);
+	} else if (has_fair_server(h)) {
 		kbp_finding_add(
 			res, true, "rt_throttling", "",
-			"the fair server takes up to %lld of %lld ns of CPU %d from a SCHED_FIFO "
-			"spinner when other tasks wait there: keep them off that CPU, or write 0 to "
-			"/sys/kernel/debug/sched/fair_server/cpu%d/runtime",
-			(long long)fair, (long long)fair_period, cpu, cpu);
-	if (!kbp_host_number(h, &runtime, "/proc/sys/kernel/sched_rt_runtime_us") &&
-	    !kbp_host_number(h, &period, "/proc/sys/kernel/sched_rt_period_us") && runtime >= 0 &&
-	    runtime < period && !fair_period)
+			"how much the fair server may take of CPU %d from a SCHED_FIFO spinner cannot be "
+			"read (is debugfs mounted?): by default 50 ms a second, when other tasks wait there",
+			cpu);
+	} else if (!kbp_host_number(h, &runtime, "/proc/sys/kernel/sched_rt_runtime_us") &&
+		   !kbp_host_number(h, &period, "/proc/sys/kernel/sched_rt_period_us") &&
+		   runtime >= 0 && runtime < period) {
 		kbp_finding_add(res, true, "rt_throttling", "",
 				"SCHED_FIFO may be stopped for %lld of %lld us: write -1 to "
 				"/proc/sys/kernel/sched_rt_runtime_us",
 				(long long)(period - runtime), (long long)period);
+	}
 }
 
 static void frequency_note(struct kbp_results *res, const struct kbp_host *h, int cpu)
