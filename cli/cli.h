@@ -103,6 +103,8 @@ const char *cli_nearest(const char *word, const char *const *names, size_t n);
 
 /* verdicts.c: the verdicts of a bench, for people. */
 void cli_verdicts(const struct kbp_results *res);
+/* explain.c: what made the tail. */
+void cli_explain(const struct kbp_results *res);
 /* self_test.c: kbypass bench --self-test. Returns its exit status; *stop ends it. */
 int cli_self_test(uint32_t trials, uint32_t seed, const volatile sig_atomic_t *stop_it, bool json);
 

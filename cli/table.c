@@ -285,7 +285,7 @@ static void print_ratios(const struct kbp_results *res)
 	for (uint32_t i = 0; base && i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 
-		if (r != base && same_wire(r, base))
+		if (r != base && !r->variant && same_wire(r, base))
 			print_ratio(r, base, "the spinning UDP socket's");
 	}
 	if (ours && theirs && same_wire(ours, theirs))
@@ -368,5 +368,6 @@ void cli_bench_table(const struct kbp_results *res)
 	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
 	print_stamps(res);
 	cli_verdicts(res);
+	cli_explain(res);
 	print_rest(res);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tools/measure/explain.h"
 #include "tools/measure/host.h"
 
 #define CALIBRATE_MS 200
@@ -66,12 +67,14 @@ static void release(struct kbp_bench *b)
 	for (uint32_t i = 0; i < b->n_backends; i++) {
 		kbp_digest_close(b->work[i].got);
 		kbp_digest_close(b->work[i].sent);
+		kbp_tail_close(b->work[i].tail);
 		free(b->work[i].latency.ns);
 		free(b->work[i].lateness.ns);
 		free(b->work[i].rx_path.ns);
 		free(b->work[i].wire.ns);
 	}
 	kbp_watch_close(b);
+	kbp_explain_release(b);
 	kbp_slice_free(&b->slice);
 	kbp_schedule_close(b->whole);
 	if (b->sent_ticks)

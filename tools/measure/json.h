@@ -62,6 +62,9 @@ void kbp_json_read_latency(struct kbp_json_place *p, json_t *run, const char *na
 
 /* ---------------------------------------------------------------- parts with files of their own */
 
+/* results_explain.c */
+void kbp_put_explain(json_t *run, const struct kbp_result_explain *e, bool *bad);
+void kbp_read_explain(struct kbp_json_place *p, json_t *run, struct kbp_result_explain *e);
 /* results_verdicts.c */
 void kbp_put_intervals(json_t *latency, const struct kbp_result_intervals *i, bool *bad);
 void kbp_read_intervals(struct kbp_json_place *p, json_t *latency, struct kbp_result_intervals *i);

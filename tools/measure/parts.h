@@ -100,6 +100,9 @@ void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int
 
 #define KBP_BENCH_BACKENDS_MAX 16u
 #define KBP_BENCH_QUEUES_MAX 64u
+#define KBP_BENCH_GAPS_MAX 65536u
+#define KBP_BENCH_GAP_NS \
+	2000u /* the loop stood still: a poll that finds nothing takes less on every backend */
 #define KBP_BENCH_ROUND_MIN_S 0.3 /* shorter rounds are mostly warm-up */
 #define KBP_BENCH_ROUND_MAX \
 	(1u << 24) /* frames: what a round keeps in memory is about 100 bytes each */
@@ -130,6 +133,7 @@ struct kbp_round_shared {
 	double planted_ns; /* as calibrated; 0: nothing was planted */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
+	uint32_t n_gaps;	      /* in b->gaps: the loop stood still */
 	bool drain_cut;		      /* frames still came when the time for draining was over */
 	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	bool have_pairs;	      /* stamps can be converted */
@@ -159,7 +163,12 @@ struct kbp_samples {
 #define KBP_SAMPLE_NONE UINT32_MAX
 #define KBP_SAMPLE_MOST (UINT32_MAX - 1)
 
+struct kbp_tail;
+struct kbp_trace;
+
 struct kbp_run_work {
+	struct kbp_tail *tail; /* of a traced variant */
+	uint64_t trace_lost;
 	bool wanted;  /* named by the caller: must work */
 	bool skipped; /* does not work here */
 	struct kbp_digest *got, *sent;
@@ -192,6 +201,10 @@ struct kbp_bench {
 	uint64_t *sent_ticks;	  /* shared: written by the sender */
 	uint64_t *stamps_ns; /* shared: of records, 0 where there is none; NULL: not asked for */
 	size_t records_max, shared_bytes;
+	struct kbp_trace *trace; /* of this round */
+	pid_t trace_tid;	 /* the hot thread */
+	char trace_missing[160]; /* tracepoints that this kernel has not */
+	uint64_t (*gaps)[2]; /* shared: when the receiver's loop stood still; NULL: nobody asks */
 	uint32_t n_backends;
 	char backend[KBP_BENCH_BACKENDS_MAX][KBP_SUBJECT_MAX];
 	bool planting; /* one of them has a planted delay: all are fenced where it stands */

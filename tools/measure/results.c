@@ -152,6 +152,7 @@ static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 		kbp_json_put(o, "tx_ns", with_intervals("tx", &r->tx, &r->tx_interval, bad), bad);
 		kbp_json_put_text(o, "tx_file", r->tx_file, bad);
 	}
+	kbp_put_explain(o, &r->explain, bad);
 	kbp_json_put(o, "rounds", rounds_json(r, bad), bad);
 	return o;
 }
@@ -253,8 +254,11 @@ void kbp_results_free(struct kbp_results *res)
 {
 	if (!res)
 		return;
-	for (uint32_t i = 0; i < res->n_runs; i++)
+	for (uint32_t i = 0; i < res->n_runs; i++) {
 		free(res->run[i].round);
+		free(res->run[i].explain.cause);
+		free(res->run[i].explain.outlier);
+	}
 	free(res->run);
 	free(res->profile);
 	free(res->fingerprint);
