@@ -20,8 +20,10 @@ enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
 int cmd_bench(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_clock(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_rts25(int argc, char **argv);
 
 struct kbp_results;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* report.c - kbypass report: a results directory in, the path of a page out. */
+#include <stdio.h>
+
+#include <kbypass/report.h>
+
+#include "cli.h"
+
+int cmd_report(int argc, char **argv)
+{
+	const char *file = NULL, *dir;
+	const struct cli_option options[] = {
+		{ "out", "FILE", "write the page there (default: DIR/report.html)", CLI_TEXT, &file,
+		  0, 0 },
+	};
+	const struct cli_usage usage = {
+		"report DIR [--out FILE]",
+		"Writes one HTML page of what `kbypass bench --out DIR` found, and prints its path: the\n"
+		"verdicts in a sentence, tables, percentiles, histogram, samples over time with what ran\n"
+		"when they were long, setup and host. It needs no network, no script and no other file.",
+		options, sizeof(options) / sizeof(options[0])
+	};
+	struct kbp_error err;
+	int n = cli_parse(&usage, argc, argv, &dir, 1);
+
+	if (n < 0)
+		return n == -2 ? CLI_OK : CLI_ERROR;
+	if (n == 0)
+		return cli_misuse("report",
+				  "of what? give the directory of `kbypass bench --out DIR`");
+	if (kbp_report_write(dir, file, &err))
+		return cli_fail(&err);
+	if (file)
+		puts(file);
+	else
+		printf("%s/report.html\n", dir);
+	return CLI_OK;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * report_words.c - the result in sentences. They say what the verdicts say and no more: without a resolved verdict
+ * nothing is called lower.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/measure/report_parts.h"
+
+#define SENTENCES_MAX 8u /* of each kind, in a summary */
+
+static const char *metric_words(const char *metric)
+{
+	return !strcmp(metric, "gap") ? "gap (P99 \u2212 P50)" : "median";
+}
+
+/* Is it of this group, about this metric, and of two runs that are no variants? */
+static bool speaks_of(const struct kbp_report *p, const struct kbp_verdict *v, unsigned group,
+		      const char *metric)
+{
+	const struct kbp_report_run *a = kbp_report_find(p, v->a, v->rate_pps),
+				    *b = kbp_report_find(p, v->b, v->rate_pps);
+
+	return a && b && a->group == group && b->group == group && !a->r->variant && !b->r->variant &&
+	       !strcmp(v->metric, metric) && !strcmp(v->kind, p->group[group].kind);
+}
+
+/* "by 1.23 us (95 % interval 1.01 to 1.40 us)" */
+static void by_words(struct kbp_out *o, const struct kbp_verdict *v)
+{
+	bool first = v->diff_ns < 0;
+	char a[32], b[32], c[32];
+
+	kbp_outf(o, "by %s (95 %% interval %s to %s)", kbp_text_ns(fabs(v->diff_ns), a),
+		 kbp_text_ns(first ? -v->hi_ns : v->lo_ns, b),
+		 kbp_text_ns(first ? -v->lo_ns : v->hi_ns, c));
+}
+
+/* How many of the group's verdicts on this metric are resolved, or are not. */
+static unsigned count_of(const struct kbp_report *p, unsigned group, const char *metric, bool resolved)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < p->res->n_verdicts; i++) {
+		const struct kbp_verdict *v = &p->res->verdict[i];
+
+		n += speaks_of(p, v, group, metric) && (kbp_verdict_lower(p, v) != 0) == resolved;
+	}
+	return n;
+}
+
+static void say_resolved(struct kbp_report *p, unsigned group, const char *metric)
+{
+	struct kbp_out *o = &p->out;
+	unsigned said = 0, all = count_of(p, group, metric, true);
+
+	for (uint32_t i = 0; i < p->res->n_verdicts && said < SENTENCES_MAX; i++) {
+		const struct kbp_verdict *v = &p->res->verdict[i];
+		int lower = kbp_verdict_lower(p, v);
+
+		if (!lower || !speaks_of(p, v, group, metric))
+			continue;
+		kbp_out_raw(o, said ? "; " : "");
+		kbp_out_in(o, "<strong>", lower < 0 ? v->a : v->b, "</strong>");
+		kbp_outf(o, " has a lower %s than ", metric_words(metric));
+		kbp_out_in(o, "", lower < 0 ? v->b : v->a, " ");
+		by_words(o, v);
+		said++;
+	}
+	if (all > said)
+		kbp_outf(o, "; and %u more pairs, see the verdicts", all - said);
+	kbp_out_raw(o, said ? ". " : "");
+}
+
+static void say_unresolved(struct kbp_report *p, unsigned group, const char *metric)
+{
+	struct kbp_out *o = &p->out;
+	unsigned said = 0, all = count_of(p, group, metric, false);
+
+	for (uint32_t i = 0; i < p->res->n_verdicts && said < SENTENCES_MAX; i++) {
+		const struct kbp_verdict *v = &p->res->verdict[i];
+
+		if (kbp_verdict_lower(p, v) || !speaks_of(p, v, group, metric))
+			continue;
+		if (!said)
+			kbp_outf(o, "Not resolved in %s: ", metric_words(metric));
+		kbp_out_raw(o, said ? "; " : "");
+		kbp_out_in(o, "", v->a, " against ");
+		kbp_out_in(o, "", v->b, " (");
+		kbp_out_in(o, "", kbp_verdict_why(p, v), ")");
+		said++;
+	}
+	if (all > said)
+		kbp_outf(o, "; and %u more pairs", all - said);
+	kbp_out_raw(o, said ? ". " : "");
+}
+
+/* What was lost: it stands beside every claim. */
+static void say_loss(struct kbp_report *p, unsigned group)
+{
+	struct kbp_out *o = &p->out;
+	char a[32], b[32];
+	bool any = false;
+
+	for (unsigned i = 0; i < p->n_runs; i++) {
+		const struct kbp_result_run *r = p->run[i].r;
+
+		if (p->run[i].group != group || r->delivered >= r->sent)
+			continue;
+		kbp_out_in(o, any ? ", " : "Frames were lost: ", r->backend, "");
+		kbp_outf(o, " %s of %s", kbp_text_count(r->sent - r->delivered, a),
+			 kbp_text_count(r->sent, b));
+		any = true;
+	}
+	kbp_out_raw(o, any ? ". " : "");
+}
+
+static void say_group(struct kbp_report *p, unsigned group)
+{
+	const struct kbp_report_group *g = &p->group[group];
+	struct kbp_out *o = &p->out;
+	unsigned resolved = 0, open = 0;
+	char count[32];
+	static const char *const metrics[] = { "gap", "p50" };
+
+	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++) {
+		resolved += count_of(p, group, metrics[i], true);
+		open += count_of(p, group, metrics[i], false);
+	}
+	kbp_outf(o, "<p class=\"lead\">%s. ", kbp_class_words(g->class));
+	if (g->rate_pps)
+		kbp_outf(o, "At %s frames/s: ", kbp_text_count(g->rate_pps, count));
+	if (g->n_runs == 1)
+		kbp_out_raw(o, "One run: nothing to compare it with. ");
+	else if (!resolved && !open)
+		kbp_out_raw(
+			o,
+			"<strong>Not resolved</strong>: these results hold no verdict on these runs. ");
+	else if (!resolved)
+		kbp_out_raw(o, "<strong>Nothing is resolved.</strong> ");
+	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++)
+		say_resolved(p, group, metrics[i]);
+	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++)
+		say_unresolved(p, group, metrics[i]);
+	say_loss(p, group);
+	kbp_out_raw(o, "</p>\n");
+}
+
+static void say_profile(struct kbp_report *p)
+{
+	const struct kbp_results *res = p->res;
+	uint32_t emulated = 0;
+
+	for (uint32_t i = 0; i < res->n_profile; i++)
+		emulated += res->profile[i].emulated;
+	kbp_outf(&p->out, "<p class=\"lead\">A profile: %u operations timed one by one. ",
+		 res->n_profile);
+	if (emulated == res->n_profile)
+		kbp_out_raw(
+			&p->out,
+			"All on an emulated device (a software NIC): the figures say nothing about a NIC. ");
+	else if (emulated)
+		kbp_outf(&p->out, "%u of them on an emulated device, which say nothing about a NIC. ",
+			 emulated);
+	kbp_out_raw(&p->out, "Nothing here is ranked.</p>\n");
+}
+
+static void say_findings(struct kbp_report *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->res->n_findings; i++)
+		n += !p->res->finding[i].note;
+	if (n)
+		kbp_outf(&p->out,
+			 "<p class=\"finding\"><span class=\"chip bad\">%u finding%s</span> Something does not add "
+			 "up: <a href=\"#findings\">read %s first</a>.</p>\n",
+			 n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+}
+
+void kbp_page_summary(struct kbp_report *p)
+{
+	kbp_out_raw(&p->out, "<section id=\"summary\">\n");
+	for (unsigned i = 0; i < p->n_groups; i++)
+		say_group(p, i);
+	if (p->n_groups > 1)
+		kbp_out_raw(&p->out,
+			    "<p>Runs on devices of different classes, of different latencies or at different rates "
+			    "stand apart: they are not ranked against each other.</p>\n");
+	if (p->res->n_profile)
+		say_profile(p);
+	if (!p->n_groups && !p->res->n_profile)
+		kbp_out_raw(&p->out, "<p class=\"lead\">Nothing was measured.</p>\n");
+	if (p->res->n_runs > p->n_runs)
+		kbp_outf(&p->out, "<p>The first %u of %u runs are shown.</p>\n", p->n_runs,
+			 p->res->n_runs);
+	say_findings(p);
+	kbp_out_raw(&p->out, "</section>\n");
+}
+
+void kbp_page_glossary(struct kbp_report *p)
+{
+	kbp_out_raw(
+		&p->out,
+		"<section id=\"glossary\"><h2>Words</h2>\n<dl>"
+		"<dt>one_way</dt><dd>from the intended send time of a frame to the moment the program holds the pointer to it; "
+		"a late sender counts against the frame</dd>"
+		"<dt>rx_path</dt><dd>from the receive stamp (of a NIC, a driver or the kernel) to the pointer</dd>"
+		"<dt>wire_to_stamp</dt><dd>from the intended send time to that stamp</dd>"
+		"<dt>rtt</dt><dd>a closed loop: from before a frame is written until its answer is held</dd>"
+		"<dt>tx</dt><dd>from before the payload is written until submit has returned</dd>"
+		"<dt>gap</dt><dd>P99 \u2212 P50: what a slow hundredth of the frames pays beyond the usual</dd>"
+		"<dt>P99</dt><dd>nearest rank over all samples of all rounds without warm-up: exact, no buckets</dd>"
+		"<dt>resolved</dt><dd>a difference that the noise of these rounds does not explain, at 95 % for the whole "
+		"table, and larger than the clock\u2019s quantum</dd>"
+		"<dt>proof</dt><dd>of a mode: claimed by the driver, bound (the kernel accepted it), proven by a received "
+		"frame</dd></dl></section>\n");
+}
