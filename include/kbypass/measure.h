@@ -229,6 +229,7 @@ struct kbp_verdict {
 	char text[200];		 /* the same for people */
 	uint64_t samples_needed; /* of each, for 95 % power at this difference and this noise; 0: unknown */
 	uint32_t rounds_needed; /* of the size of these */
+	double resolvable_ns;	/* the smallest difference that these rounds would have resolved */
 	double work_us_per_s;	/* difference times the rate: microseconds of work in a second */
 };
 
@@ -320,7 +321,8 @@ struct kbp_bench_opts {
 	const char *rx_netns, *tx_netns;   /* names as in ip-netns(8); NULL: where the caller is */
 	const char *backends;	     /* "af_xdp, dpdk:af_xdp"; NULL: every one that is installed and
 					    * works here, ef_vi only with rx_ifname. "dpdk:NAME" is by
-					    * that driver; dpdk:memif a wire in memory */
+					    * that driver; dpdk:memif a wire in memory. "NAME+NS" is NAME with
+					    * a delay of so many ns before the clock is read */
 	enum kbp_mode mode;	     /* af_xdp */
 	bool strict;		     /* refuse a lesser mode instead of reporting it, and af_xdp
 				      * must work */
@@ -334,7 +336,7 @@ struct kbp_bench_opts {
 	uint64_t rate_pps;	     /* CONSTANT and POISSON: required */
 	double speed;		     /* RECORDED: 2 is twice as fast; 0 means 1 */
 	double seconds;		     /* for each backend, all rounds together; 0: 5 */
-	uint32_t rounds;	     /* 0: 5 */
+	uint32_t rounds;	     /* 0: 10 */
 	uint32_t rx_burst;	     /* frames per poll at most; 0: 32 */
 	uint32_t rx_ring;	     /* descriptors; 0: the library's default */
 	uint32_t rcvbuf_bytes;	     /* socket; 0: the library's default */
@@ -342,6 +344,7 @@ struct kbp_bench_opts {
 	bool fifo; /* SCHED_FIFO for the receiver; for the sender too with more than two CPUs */
 	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
 	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
+	double resolve_ns; /* say how many samples such a difference takes; 0: the one found */
 	bool stamps; /* receive stamps: rx_path and wire_to_stamp too. Costs something on every frame */
 };
 

@@ -150,8 +150,7 @@ static void run(struct kbp_result_run *r, const char *dir, const char *name, dou
 	i->p50 = (struct kbp_interval){ r->latency.p50_ns * 0.99, r->latency.p50_ns * 1.012 };
 	i->p99 = (struct kbp_interval){ r->latency.p99_ns * 0.95, r->latency.p99_ns * 1.06 };
 	i->gap = (struct kbp_interval){ r->latency.gap_ns * 0.9, r->latency.gap_ns * 1.1 };
-	snprintf(r->samples_file, sizeof(r->samples_file), "samples/%s.u32",
-		 hostile ? "hostile" : name);
+	snprintf(r->samples_file, sizeof(r->samples_file), "samples/%s.u32", name);
 	if (kbp_samples_write(dir, r->samples_file, ns, ROUNDS * PER_ROUND, NULL))
 		abort();
 	if (r->traced)

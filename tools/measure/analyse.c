@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <kbypass/method.h>
+
 #include "tools/measure/parts.h"
 
 #define SLACK_NS 1000u /* beyond the measured offset of the two CPUs' counters */
@@ -152,6 +154,8 @@ static void achieved(struct kbp_bench *b, struct kbp_result_run *run)
 	run->queues = sh->n_queues;
 	run->rcvbuf_bytes = sh->queue.rcvbuf_bytes;
 	run->rx_ring = sh->queue.rx_ring;
+	run->planted_ns += (sh->planted_ns - run->planted_ns) /
+			   (run->n_rounds + 1); /* the mean of all rounds */
 }
 
 static void round_add(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
@@ -211,26 +215,37 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position
 
 /* ---------------------------------------------------------------- the end */
 
-/* Quantiles of all rounds, each without its warm-up. The samples are compacted in place: they are
- * on disk. */
-void kbp_run_quantiles(const struct kbp_result_run *run, struct kbp_samples *s, bool gaps,
-		       struct kbp_latency *l)
+int kbp_run_quantiles(const struct kbp_result_run *run, const struct kbp_samples *s, bool gaps,
+		      struct kbp_latency *l)
 {
+	uint32_t *ns =
+		malloc((s->n + 1) * sizeof(*ns)); /* sorted, and whoever judges needs the order */
 	size_t n = 0, kept = 0;
+
+	if (!ns)
+		return -ENOMEM;
 
 	for (uint32_t i = 0; i < run->n_rounds; i++) {
 		const struct kbp_result_round *d = &run->round[i];
 		size_t from = d->first_sample + d->warmup, len = d->samples - d->warmup;
 
 		if (len)
-			memmove(s->ns + n, s->ns + from, len * sizeof(*s->ns));
+			memcpy(ns + n, s->ns + from, len * sizeof(*ns));
 		n += len;
 	}
 	for (size_t i = 0; gaps && i < n; i++) {
-		if (s->ns[i] != KBP_SAMPLE_NONE)
-			s->ns[kept++] = s->ns[i] == KBP_SAMPLE_MOST ? UINT32_MAX : s->ns[i];
+		if (ns[i] != KBP_SAMPLE_NONE)
+			ns[kept++] = ns[i] == KBP_SAMPLE_MOST ? UINT32_MAX : ns[i];
 	}
-	kbp_latency_of(s->ns, gaps ? kept : n, l);
+	kbp_latency_of(ns, gaps ? kept : n, l);
+	free(ns);
+	return 0;
+}
+
+static int out_of_memory(struct kbp_error *err)
+{
+	return kbp_fail(err, -ENOMEM, "sort the samples",
+			"memory is out: take fewer seconds or a lower rate");
 }
 
 static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
@@ -251,7 +266,8 @@ static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 		rc = kbp_stamped_finish(b, run, w, write, err);
 	else if (b->o.stamps)
 		kbp_stamped_finish(b, run, w, false, NULL);
-	kbp_run_quantiles(run, &w->latency, false, &run->latency);
+	if (kbp_run_quantiles(run, &w->latency, false, &run->latency))
+		rc = rc ? rc : out_of_memory(err);
 	kbp_latency_of(w->lateness.ns, w->lateness.n, &run->lateness);
 	kbp_bench_run_findings(b, run, w->send_errno);
 	if (b->o.stamps)
@@ -261,6 +277,7 @@ static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 
 int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err)
 {
+	struct kbp_run_samples samples[KBP_BENCH_BACKENDS_MAX] = { 0 };
 	uint32_t kept = 0;
 	int rc = 0;
 
@@ -279,8 +296,13 @@ int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err)
 			rc = run_finish(b, run, &b->work[i], b->o.out_dir != NULL, err);
 		if (kept != i)
 			b->res->run[kept] = *run;
+		samples[kept].latency = b->work[i].latency.ns;
+		samples[kept].rx_path = b->work[i].rx_path.ns;
 		kept++;
 	}
 	b->res->n_runs = kept;
+	kbp_bench_tell(b, "comparing");
+	if (kbp_results_judge(b->res, samples, b->o.resolve_ns) && !rc)
+		rc = out_of_memory(err);
 	return rc;
 }

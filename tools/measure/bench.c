@@ -39,10 +39,14 @@ static int memory_get(struct kbp_bench *b, struct kbp_error *err)
 	b->res->n_runs = b->n_backends;
 	for (uint32_t i = 0; i < b->n_backends; i++) {
 		struct kbp_result_run *run = &b->res->run[i];
+		struct kbp_bench_path path;
 
+		kbp_bench_path(b->backend[i], &path);
 		strcpy(run->backend, b->backend[i]);
-		strcpy(run->base, b->backend[i]);
+		strcpy(run->base, path.base);
 		strcpy(run->kind, "one_way");
+		run->variant = path.variant;
+		run->traced = path.traced;
 		run->round = calloc(b->o.rounds, sizeof(*run->round));
 		if (!run->round ||
 		    kbp_digest_open(b->whole->flows, b->whole->n_flows, &b->work[i].got) ||

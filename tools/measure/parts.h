@@ -98,7 +98,7 @@ void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int
 
 /* ---------------------------------------------------------------- the bench, as it runs */
 
-#define KBP_BENCH_BACKENDS_MAX 8u
+#define KBP_BENCH_BACKENDS_MAX 16u
 #define KBP_BENCH_QUEUES_MAX 64u
 #define KBP_BENCH_ROUND_MIN_S 0.3 /* shorter rounds are mostly warm-up */
 #define KBP_BENCH_ROUND_MAX \
@@ -129,6 +129,7 @@ struct kbp_round_shared {
 	uint64_t foreign;  /* no datagram, or of no flow of the schedule */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
+	double planted_ns;	      /* as calibrated; 0: nothing was planted */
 	bool drain_cut;		      /* frames still came when the time for draining was over */
 	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	bool have_pairs;	      /* stamps can be converted */
@@ -189,7 +190,8 @@ struct kbp_bench {
 	uint64_t *stamps_ns; /* shared: of records, 0 where there is none; NULL: not asked for */
 	size_t records_max, shared_bytes;
 	uint32_t n_backends;
-	char backend[KBP_BENCH_BACKENDS_MAX][16];
+	char backend[KBP_BENCH_BACKENDS_MAX][KBP_SUBJECT_MAX];
+	bool planting; /* one of them has a planted delay: all are fenced where it stands */
 	struct kbp_run_work work[KBP_BENCH_BACKENDS_MAX];
 	struct kbp_results *res; /* res->run[i] is backend i, until finished */
 	kbp_bench_progress_fn progress;
@@ -197,12 +199,16 @@ struct kbp_bench {
 	struct kbp_bench_progress at;
 };
 
-/* A backend as lists name it. "dpdk:af_xdp" is dpdk by that driver; "dpdk:memif" is a wire in memory between
+/* A backend as lists name it. "+NS" plants a delay before the clock is read, "~traced" is under tracing, and both
+ * are variants, compared with what stands before. "dpdk:af_xdp" is dpdk by that driver; "dpdk:memif" is a wire in memory between
  * the two processes, which no kernel sees. */
 struct kbp_bench_path {
 	char name[16]; /* kbp_port_open's */
 	char pmd[16];
+	char base[16]; /* without the variant */
 	bool memory;
+	bool variant, traced;
+	double planted_ns;
 };
 
 /* plan.c: what to do, on which CPUs, with which frames */
@@ -249,9 +255,9 @@ void kbp_stamped_round(struct kbp_bench *b, struct kbp_result_run *run);
 /* After all rounds: files and quantiles. */
 int kbp_stamped_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
 		       bool write, struct kbp_error *err);
-/* Quantiles of all rounds, each without its warm-up; KBP_SAMPLE_NONE are left out. Compacts s in place. */
-void kbp_run_quantiles(const struct kbp_result_run *run, struct kbp_samples *s, bool gaps,
-		       struct kbp_latency *l);
+/* Quantiles of all rounds, each without its warm-up; KBP_SAMPLE_NONE are left out. 0 or -ENOMEM. */
+int kbp_run_quantiles(const struct kbp_result_run *run, const struct kbp_samples *s, bool gaps,
+		      struct kbp_latency *l);
 /* So many samples more. 0 or -ENOMEM. */
 int kbp_samples_room(struct kbp_samples *s, size_t more);
 

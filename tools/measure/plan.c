@@ -16,6 +16,8 @@
 #include "tools/measure/parts.h"
 
 #define SECONDS_MAX 86400.0
+#define ROUNDS 10u
+#define PLANT_MAX_NS 1e6
 #define GROUP_PORT 31001u /* MoldUDP64 feeds use such ports */
 
 /* What is measured when nothing is named: what is built into libkbypass, and the modules that are there. */
@@ -32,13 +34,43 @@ static const struct {
 
 void kbp_bench_path(const char *listed, struct kbp_bench_path *path)
 {
-	size_t n = strcspn(listed, ":");
+	size_t whole = strcspn(listed, "+~"), n;
 
 	memset(path, 0, sizeof(*path));
-	snprintf(path->name, sizeof(path->name), "%.*s", (int)n, listed);
-	if (listed[n])
-		snprintf(path->pmd, sizeof(path->pmd), "%s", listed + n + 1);
+	snprintf(path->base, sizeof(path->base), "%.*s", (int)whole, listed);
+	n = strcspn(path->base, ":");
+	snprintf(path->name, sizeof(path->name), "%.*s", (int)n, path->base);
+	if (path->base[n])
+		snprintf(path->pmd, sizeof(path->pmd), "%s", path->base + n + 1);
 	path->memory = !strcmp(path->pmd, "memif");
+	path->variant = listed[whole] != '\0';
+	path->traced = !strcmp(listed + whole, "~traced");
+	if (listed[whole] == '+')
+		path->planted_ns = strtod(listed + whole + 1, NULL);
+}
+
+/* What stands behind a backend's name: nothing, or a delay to plant. */
+static int variant_read(struct kbp_bench *b, const char *name, struct kbp_error *err)
+{
+	const char *at = name + strcspn(name, "+~");
+	double ns;
+	char *end;
+
+	if (at - name >= 16 || (*at && at == name))
+		return kbp_failf(err, -EINVAL, "names of backends have 1 to 15 characters",
+				 "read the backend \"%s\"", name);
+	if (!*at)
+		return 0;
+	ns = strtod(at + 1, &end);
+	if (*at == '+' && at[1] >= '0' && at[1] <= '9' && !*end && ns <= PLANT_MAX_NS) {
+		b->planting = true;
+		return 0;
+	}
+	return kbp_failf(
+		err, -EINVAL,
+		"a delay in ns, up to a million, is planted by NAME+NS, like socket+18; socket+0 is "
+		"the same thing twice",
+		"read the backend \"%s\"", name);
 }
 
 /* One name of the list, blanks around it allowed. */
@@ -46,6 +78,7 @@ static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct 
 {
 	char *name = b->backend[b->n_backends];
 	struct kbp_bench_path path;
+	int rc;
 
 	while (len && *at == ' ') {
 		at++;
@@ -53,11 +86,14 @@ static int backend_read(struct kbp_bench *b, const char *at, size_t len, struct 
 	}
 	while (len && at[len - 1] == ' ')
 		len--;
-	if (!len || len >= sizeof(b->backend[0]))
+	if (!len || len >= KBP_SUBJECT_MAX)
 		return kbp_failf(err, -EINVAL,
 				 "give names of backends with commas between, like socket,af_xdp",
 				 "read the list of backends \"%.40s\"", b->o.backends);
 	memcpy(name, at, len);
+	rc = variant_read(b, name, err);
+	if (rc)
+		return rc;
 	kbp_bench_path(name, &path);
 	if (strchr(name, ':') && (strcmp(path.name, "dpdk") != 0 || !path.pmd[0]))
 		return kbp_failf(
@@ -244,7 +280,7 @@ static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
 			err, -EINVAL, "read the options",
 			"a capture brings its own frames: feed, size and flows are the generator's");
 	o->seconds = o->seconds > 0 ? o->seconds : 5;
-	o->rounds = o->rounds ? o->rounds : 5;
+	o->rounds = o->rounds ? o->rounds : ROUNDS;
 	o->rx_burst = o->rx_burst ? o->rx_burst : 32;
 	most = o->seconds < 2 * KBP_BENCH_ROUND_MIN_S ?
 		       1 :

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tools/measure/parts.h"
+#include "tools/measure/plant.h"
 
 #define QUIET_NS 200000000ull /* nothing for so long after the last send: all there is has come */
 #define DELAY_AFTER_NS 10000000000ull /* a planted delay ends so long after the last send */
@@ -28,6 +29,7 @@ struct receiver {
 	struct kbp_round_shared *sh;
 	const struct kbp_schedule *s;
 	uint64_t delay_ticks;
+	struct kbp_plant plant;
 	uint64_t n_records; /* copied to sh at the end: one writer, no sharing while it is hot */
 	uint64_t overflow, foreign;
 	bool stamps;
@@ -93,13 +95,14 @@ static void part_add(struct receiver *r, const struct kbp_frame *f)
 
 static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
 {
-	uint64_t ticks =
-		kbp_tsc_now(); /* first of all: the application holds the pointer from here on */
 	struct receiver *r = arg;
 	struct kbp_datagram d;
-	uint64_t stamp_ns = 0;
+	uint64_t ticks, stamp_ns = 0;
 	int flow = -1;
 
+	if (KBP_UNLIKELY(r->plant.on))
+		kbp_plant_work(r->plant.n);
+	ticks = kbp_tsc_now(); /* first of all: the application holds the pointer from here on */
 	if (KBP_UNLIKELY(r->stamps)) {
 		struct kbp_stamp stamp = kbp_frame_ts(rx, &f);
 
@@ -282,6 +285,17 @@ static void clock_open(struct receiver *r)
 	}
 }
 
+/* On the CPU it will run on. */
+static void plant(struct receiver *r)
+{
+	struct kbp_bench_path path;
+
+	kbp_bench_path(r->b->at.backend, &path);
+	r->plant.on = r->b->planting;
+	if (path.planted_ns > 0)
+		r->plant.n = kbp_plant_calibrate(&r->b->tsc, path.planted_ns, &r->sh->planted_ns);
+}
+
 /* After open_all: the port's monitor thread keeps the scheduling it was started with. */
 static int settle(struct receiver *r, struct kbp_error *err)
 {
@@ -297,6 +311,7 @@ static int settle(struct receiver *r, struct kbp_error *err)
 	r->sh->rx_locked = !mlockall(MCL_CURRENT);
 	if (r->b->o.fifo)
 		r->sh->rx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
+	plant(r);
 	return 0;
 }
 

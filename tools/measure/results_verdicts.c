@@ -72,6 +72,7 @@ static json_t *verdict_json(const struct kbp_verdict *v, bool *bad)
 		kbp_json_put(o, "ci95", range_json(v->lo_ns, v->hi_ns, bad), bad);
 		kbp_json_put_real(o, "p", v->p, bad);
 		kbp_json_put_real(o, "p_table", v->p_table, bad);
+		kbp_json_put_real(o, "resolvable_ns", v->resolvable_ns, bad);
 		kbp_json_put_real(o, "work_us_per_s", v->work_us_per_s, bad);
 	} else {
 		kbp_json_put(o, "diff_ns", json_null(), bad);
@@ -125,6 +126,7 @@ static void verdict_read(struct kbp_json_place *p, json_t *o, struct kbp_verdict
 	range_read(p, o, "ci95", &v->lo_ns, &v->hi_ns);
 	v->p = kbp_json_real(p, o, "p");
 	v->p_table = kbp_json_real(p, o, "p_table");
+	v->resolvable_ns = kbp_json_real(p, o, "resolvable_ns");
 	v->work_us_per_s = kbp_json_number(p, o, "work_us_per_s");
 }
 

@@ -136,7 +136,10 @@ int kbp_stamped_finish(struct kbp_bench *b, struct kbp_result_run *run, struct k
 		rc = keep(b, run, "rx_path", &w->rx_path, st->rx_path_file, err);
 	if (write && !rc)
 		rc = keep(b, run, "wire_to_stamp", &w->wire, st->wire_to_stamp_file, err);
-	kbp_run_quantiles(run, &w->rx_path, true, &st->rx_path);
-	kbp_run_quantiles(run, &w->wire, true, &st->wire_to_stamp);
+	if (kbp_run_quantiles(run, &w->rx_path, true, &st->rx_path) ||
+	    kbp_run_quantiles(run, &w->wire, true, &st->wire_to_stamp))
+		rc = rc ? rc :
+			  kbp_fail(err, -ENOMEM, "sort the samples",
+				   "memory is out: take fewer seconds");
 	return rc;
 }
