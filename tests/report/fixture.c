@@ -89,7 +89,7 @@ static void outliers(struct kbp_result_run *r, const uint32_t *ns, bool hostile)
 {
 	static const char *const kind[] = { "irq", "softirq", "switch", "fault", "syscall", "gap" };
 	static const char *const name[] = { "virtio0-input.0", "NET_RX", "kworker/1:2",
-					    "page_fault_user", "futex", "" };
+					    "page_fault_user", "futex",	 "" };
 	struct kbp_result_explain *e = &r->explain;
 
 	e->threshold_ns = r->latency.p999_ns;
@@ -115,9 +115,10 @@ static void outliers(struct kbp_result_run *r, const uint32_t *ns, bool hostile)
 		e->tail++;
 		if (e->n_outliers == 200)
 			continue;
-		e->outlier[e->n_outliers++] = (struct kbp_explain_outlier){
-			.sample = i, .ns = ns[i], .cause = (i / 7 + e->n_outliers / 3) % 6
-		};
+		e->outlier[e->n_outliers++] =
+			(struct kbp_explain_outlier){ .sample = i,
+						      .ns = ns[i],
+						      .cause = (i / 7 + e->n_outliers / 3) % 6 };
 		e->cause[(i / 7 + e->n_outliers / 3) % 6].samples++;
 	}
 }
@@ -217,8 +218,8 @@ static void profile(struct kbp_results *res, bool hostile)
 		r->published.high_ns = high[i];
 		text(r->published.device, sizeof(r->published.device), "SFN8522", hostile);
 		text(r->published.source, sizeof(r->published.source), "an article", hostile);
-		text(r->note, sizeof(r->note), i == 3 ? "the device takes the frame inside the call" : "",
-		     hostile);
+		text(r->note, sizeof(r->note),
+		     i == 3 ? "the device takes the frame inside the call" : "", hostile);
 	}
 }
 
@@ -249,9 +250,10 @@ static void facts(struct kbp_results *res, bool hostile)
 	kbp_fact_text(&res->fingerprint, &res->n_fingerprint, "cpu_model", "%s", value);
 	text(value, sizeof(value), "6.1.0-13-amd64", hostile);
 	kbp_fact_text(&res->fingerprint, &res->n_fingerprint, "kernel", "%s", value);
-	kbp_fact_text(&res->fingerprint, &res->n_fingerprint, "cmdline",
-		      "BOOT_IMAGE=/vmlinuz-6.1 root=/dev/vda1 ro isolcpus=managed_irq,domain,2-3 "
-		      "nohz_full=2-3 rcu_nocbs=2-3 averyveryverylongwordthathasnoplacetobreakanywhereinit=1");
+	kbp_fact_text(
+		&res->fingerprint, &res->n_fingerprint, "cmdline",
+		"BOOT_IMAGE=/vmlinuz-6.1 root=/dev/vda1 ro isolcpus=managed_irq,domain,2-3 "
+		"nohz_full=2-3 rcu_nocbs=2-3 averyveryverylongwordthathasnoplacetobreakanywhereinit=1");
 	kbp_fact_text(&res->fingerprint, &res->n_fingerprint, "driver", "veth");
 	kbp_fact_literal(&res->fingerprint, &res->n_fingerprint, "tsc_quantum_ns", "10");
 	text(value, sizeof(value), "generator", hostile);

@@ -30,10 +30,10 @@ const char *kbp_class_name(enum kbp_class c)
 const char *kbp_class_words(enum kbp_class c)
 {
 	return c == KBP_CLASS_EMULATED ?
-		       "Emulated devices (a software NIC): the figures say nothing about a NIC" :
+		       "A software NIC: these figures say nothing about a NIC." :
 	       c == KBP_CLASS_VIRTUAL ?
-		       "Virtual devices (veth, virtio, tap): the figures are of software paths, not of a NIC" :
-		       "Real devices";
+		       "Veth, virtio or tap: these figures are of software paths, not of a NIC." :
+		       "";
 }
 
 /* ---------------------------------------------------------------- groups */
@@ -205,20 +205,22 @@ int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, const
 const struct kbp_report_run *kbp_report_find(const struct kbp_report *p, const char *backend,
 					     uint64_t rate_pps)
 {
-	const struct kbp_report_run *named = NULL;
-	unsigned n = 0;
+	const struct kbp_report_run *named = NULL, *exact = NULL;
+	unsigned n_named = 0, n_exact = 0;
 
 	for (unsigned i = 0; i < p->n_runs; i++) {
 		const struct kbp_report_run *run = &p->run[i];
 
 		if (strcmp(run->r->backend, backend) != 0)
 			continue;
-		if (run->r->rate_pps == rate_pps)
-			return run;
 		named = run;
-		n++;
+		n_named++;
+		if (run->r->rate_pps == rate_pps) {
+			exact = run;
+			n_exact++;
+		}
 	}
-	return n == 1 ? named : NULL;
+	return n_exact == 1 ? exact : n_named == 1 ? named : NULL;
 }
 
 int kbp_verdict_lower(const struct kbp_report *p, const struct kbp_verdict *v)

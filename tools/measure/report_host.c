@@ -92,7 +92,7 @@ static void profile_row(struct kbp_out *o, const struct kbp_profile_op *r)
 		 r->ns.p50, r->ns.p99, r->ns.gap, r->ns.min);
 	kbp_outf(o, "<td class=\"n\">%.0f</td><td class=\"n\">%.0f</td><td class=\"n\">%.1f</td>",
 		 r->cycles.p50, r->cycles.p99, r->timer_ns);
-	kbp_outf(o, "<td class=\"n\">%s</td><td class=\"n\">%u</td><td>",
+	kbp_outf(o, "<td class=\"n\">%s</td><td class=\"n\">%u</td><td class=\"some\">",
 		 kbp_text_count(r->samples, count), r->batch);
 	if (is_published(r)) {
 		kbp_outf(o, "%.3g to %.3g ns on ", r->published.low_ns, r->published.high_ns);

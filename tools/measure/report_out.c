@@ -134,6 +134,7 @@ void kbp_out_in(struct kbp_out *o, const char *before, const char *text, const c
 const char *kbp_text_ns(double ns, char buf[32])
 {
 	static const char *const unit[] = { "ns", "\u00b5s", "ms", "s" };
+	const char *sign = ns < 0 ? "\u2212" : "";
 	double v = fabs(ns);
 	unsigned i = 0;
 
@@ -143,11 +144,11 @@ const char *kbp_text_ns(double ns, char buf[32])
 		v /= 1e3;
 	/* four digits; a nanosecond's tenths only where they are most of it */
 	if (v >= 1e6)
-		snprintf(buf, 32, "%.3g %s", v, unit[i]);
+		snprintf(buf, 32, "%s%.3g %s", sign, v, unit[i]);
 	else if (v >= 100)
-		snprintf(buf, 32, "%.*f %s", i ? 1 : 0, v, unit[i]);
+		snprintf(buf, 32, "%s%.*f %s", sign, i ? 1 : 0, v, unit[i]);
 	else
-		snprintf(buf, 32, "%.*f %s", v >= 10 ? (i ? 2 : 1) : (i ? 3 : 2), v, unit[i]);
+		snprintf(buf, 32, "%s%.*f %s", sign, v >= 10 ? (i ? 2 : 1) : (i ? 3 : 2), v, unit[i]);
 	return buf;
 }
 

@@ -201,7 +201,7 @@ static void percentile_grid(struct kbp_out *o, const struct kbp_axis *x)
 
 		kbp_outf(o, "<path class=\"grid\" d=\"M%s %gV%g\"/>", kbp_text_at(at, a), TOP,
 			 BOTTOM);
-		kbp_svg_text(o, at, BOTTOM + 16, "tick mid", name[i]);
+		kbp_svg_text(o, at, BOTTOM + 16, at > RIGHT - 24 ? "tick end" : "tick mid", name[i]);
 	}
 	kbp_outf(o, "<path class=\"grid\" d=\"M%s %gV%g\"/>", kbp_text_at(kbp_axis_at(x, 2), a),
 		 TOP, BOTTOM);

@@ -216,7 +216,10 @@ static void cause_row(struct kbp_out *o, const struct kbp_explain_cause *c,
 	unsigned k = kind_of(c->kind);
 	char a[32], b[32], d[16], name[80];
 
-	snprintf(name, sizeof(name), "%s%s%s", c->kind, c->name[0] ? " " : "", c->name);
+	if (k == KBP_ARRAY_SIZE(kinds) - 1 && !c->name[0])
+		strcpy(name, "nothing accounts for it");
+	else
+		snprintf(name, sizeof(name), "%s%s%s", c->kind, c->name[0] ? " " : "", c->name);
 	kbp_svg_text(o, 266, y + 4, "name end", name);
 	kbp_outf(o, "<g class=\"f%u\">", kinds[k].colour);
 	kbp_svg_mark_begin(o, kinds[k].shape, 277, y, 4, "mark out");

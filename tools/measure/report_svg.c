@@ -51,7 +51,7 @@ static double nice_step(double range, unsigned steps)
 
 static unsigned ticks_linear(const struct kbp_axis *a, double *tick)
 {
-	double step = nice_step(a->hi - a->lo, 6), first = ceil(a->lo / step - 1e-9);
+	double step = nice_step(a->hi - a->lo, 6), first = ceil(a->lo / step - 1e-12);
 	unsigned n = 0;
 
 	for (; n < KBP_TICKS_MAX && (first + n) * step <= a->hi * (1 + 1e-12); n++)

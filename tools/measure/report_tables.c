@@ -141,7 +141,7 @@ void kbp_page_group_table(struct kbp_report *p, unsigned group)
 
 	kbp_outf(o,
 		 TABLE
-		 "<thead><tr><th>backend</th><th>achieved mode, how it is known</th><th class=\"n\">sent</th>"
+		 "<thead><tr><th>backend</th><th>mode, proof</th><th class=\"n\">sent</th>"
 		 "<th class=\"n\">delivered</th><th>drops</th><th class=\"n\">unattributed</th><th class=\"n\">P50 "
 		 "%s</th><th class=\"n\">P90</th><th class=\"n\">P99</th><th class=\"n\">P99.9</th><th class=\"n\">max</th>"
 		 "<th class=\"n\">gap %s</th><th class=\"n\">samples</th></tr></thead><tbody>\n",
@@ -295,8 +295,8 @@ void kbp_page_verdicts(struct kbp_report *p)
 	kbp_out_raw(
 		o, TABLE
 		"<thead><tr><th>pair</th><th>latency</th><th>metric</th><th class=\"n\">difference</th>"
-		"<th class=\"n\">95 % interval</th><th>verdict</th><th class=\"n\">p, of the table</th>"
-		"<th class=\"n\">samples needed</th><th class=\"n\">\u00b5s of work a second</th></tr></thead>"
+		"<th class=\"n\">95 % interval</th><th>verdict</th><th class=\"n\">p (Holm)</th>"
+		"<th class=\"n\">samples needed</th><th class=\"n\">work \u00b5s/s</th></tr></thead>"
 		"<tbody>\n");
 	for (uint32_t i = 0; i < n; i++)
 		verdict_row(p, &res->verdict[i]);
@@ -305,7 +305,7 @@ void kbp_page_verdicts(struct kbp_report *p)
 		"<p class=\"dim\">Difference is first minus second: negative means that the first is lower. "
 		"The interval is of that comparison alone; p is corrected for all comparisons of the table "
 		"(Holm). Samples needed, of each, to resolve this difference at this noise. Work: the "
-		"difference times the rate.</p>\n");
+		"difference times the rate, microseconds in a second.</p>\n");
 	more_rows(o, n, res->n_verdicts);
 	kbp_out_raw(o, "</section>\n");
 }

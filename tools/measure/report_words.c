@@ -27,14 +27,17 @@ static bool speaks_of(const struct kbp_report *p, const struct kbp_verdict *v, u
 	       !strcmp(v->metric, metric) && !strcmp(v->kind, p->group[group].kind);
 }
 
-/* "by 1.23 us (95 % interval 1.01 to 1.40 us)" */
-static void by_words(struct kbp_out *o, const struct kbp_verdict *v)
+/* "the gap of A is 1.23 us lower than that of B (95 % interval 1.01 us to 1.40 us)" */
+static void lower_words(struct kbp_out *o, const struct kbp_verdict *v, int lower)
 {
-	bool first = v->diff_ns < 0;
+	bool first = lower < 0;
 	char a[32], b[32], c[32];
 
-	kbp_outf(o, "by %s (95 %% interval %s to %s)", kbp_text_ns(fabs(v->diff_ns), a),
-		 kbp_text_ns(first ? -v->hi_ns : v->lo_ns, b),
+	kbp_outf(o, "he %s of ", metric_words(v->metric));
+	kbp_out_in(o, "<strong>", first ? v->a : v->b, "</strong> is ");
+	kbp_outf(o, "%s lower than that of ", kbp_text_ns(fabs(v->diff_ns), a));
+	kbp_out_text(o, first ? v->b : v->a);
+	kbp_outf(o, " (95 %% interval %s to %s)", kbp_text_ns(first ? -v->hi_ns : v->lo_ns, b),
 		 kbp_text_ns(first ? -v->lo_ns : v->hi_ns, c));
 }
 
@@ -51,7 +54,8 @@ static unsigned count_of(const struct kbp_report *p, unsigned group, const char 
 	return n;
 }
 
-static void say_resolved(struct kbp_report *p, unsigned group, const char *metric)
+/* Returns whether it said anything. */
+static bool say_resolved(struct kbp_report *p, unsigned group, const char *metric, bool begun)
 {
 	struct kbp_out *o = &p->out;
 	unsigned said = 0, all = count_of(p, group, metric, true);
@@ -62,16 +66,14 @@ static void say_resolved(struct kbp_report *p, unsigned group, const char *metri
 
 		if (!lower || !speaks_of(p, v, group, metric))
 			continue;
-		kbp_out_raw(o, said ? "; " : "");
-		kbp_out_in(o, "<strong>", lower < 0 ? v->a : v->b, "</strong>");
-		kbp_outf(o, " has a lower %s than ", metric_words(metric));
-		kbp_out_in(o, "", lower < 0 ? v->b : v->a, " ");
-		by_words(o, v);
+		kbp_out_raw(o, said ? "; t" : begun ? "T" : "t");
+		lower_words(o, v, lower);
 		said++;
 	}
 	if (all > said)
 		kbp_outf(o, "; and %u more pairs, see the verdicts", all - said);
 	kbp_out_raw(o, said ? ". " : "");
+	return said != 0;
 }
 
 static void say_unresolved(struct kbp_report *p, unsigned group, const char *metric)
@@ -122,6 +124,7 @@ static void say_group(struct kbp_report *p, unsigned group)
 	const struct kbp_report_group *g = &p->group[group];
 	struct kbp_out *o = &p->out;
 	unsigned resolved = 0, open = 0;
+	bool begun = false;
 	char count[32];
 	static const char *const metrics[] = { "gap", "p50" };
 
@@ -129,23 +132,23 @@ static void say_group(struct kbp_report *p, unsigned group)
 		resolved += count_of(p, group, metrics[i], true);
 		open += count_of(p, group, metrics[i], false);
 	}
-	kbp_outf(o, "<p class=\"lead\">%s. ", kbp_class_words(g->class));
+	kbp_outf(o, "<p class=\"lead\">On %s devices, ", kbp_class_name(g->class));
+	kbp_out_text(o, g->kind);
 	if (g->rate_pps)
-		kbp_outf(o, "At %s frames/s: ", kbp_text_count(g->rate_pps, count));
+		kbp_outf(o, " at %s frames/s", kbp_text_count(g->rate_pps, count));
+	kbp_out_raw(o, ": ");
 	if (g->n_runs == 1)
-		kbp_out_raw(o, "One run: nothing to compare it with. ");
+		kbp_out_raw(o, "one run, and nothing to compare it with. ");
 	else if (!resolved && !open)
-		kbp_out_raw(
-			o,
-			"<strong>Not resolved</strong>: these results hold no verdict on these runs. ");
+		kbp_out_raw(o, "<strong>not resolved</strong>, for these results hold no verdict. ");
 	else if (!resolved)
-		kbp_out_raw(o, "<strong>Nothing is resolved.</strong> ");
+		kbp_out_raw(o, "<strong>nothing is resolved.</strong> ");
 	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++)
-		say_resolved(p, group, metrics[i]);
+		begun = say_resolved(p, group, metrics[i], begun) || begun;
 	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++)
 		say_unresolved(p, group, metrics[i]);
 	say_loss(p, group);
-	kbp_out_raw(o, "</p>\n");
+	kbp_outf(o, "%s</p>\n", kbp_class_words(g->class));
 }
 
 static void say_profile(struct kbp_report *p)
