@@ -18,7 +18,8 @@ struct given {
 	const char *mode, *timing;
 	uint32_t rate, rounds, burst, size, cpu_rx, cpu_tx, ring, rcvbuf, seed, flows;
 	double delay_ns;
-	bool lab, poisson, json, profile;
+	uint32_t trials;
+	bool lab, poisson, json, profile, self_test;
 };
 
 static volatile sig_atomic_t stop;
@@ -128,7 +129,8 @@ static int parse(struct given *g, int argc, char **argv)
 		  &o->tx_ifname, 0, 0 },
 		{ "rx-netns", "NAME", "network namespace of --rx", CLI_TEXT, &o->rx_netns, 0, 0 },
 		{ "tx-netns", "NAME", "network namespace of --tx", CLI_TEXT, &o->tx_netns, 0, 0 },
-		{ "backend", "LIST", "like socket,dpdk:af_xdp (default: every one that works here)",
+		{ "backend", "LIST",
+		  "like socket,dpdk:af_xdp (default: every one that works here); NAME+NS: with a planted delay",
 		  CLI_TEXT, &o->backends, 0, 0 },
 		{ "mode", "MODE", "af_xdp: auto (default), zerocopy, copy or generic", CLI_TEXT,
 		  &g->mode, 0, 0 },
@@ -153,7 +155,7 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "poisson", NULL, "random gaps with that rate", CLI_FLAG, &g->poisson, 0, 0 },
 		{ "seconds", "N", "for each backend, all rounds together (default 5)", CLI_REAL,
 		  &o->seconds, 0.01, 86400 },
-		{ "rounds", "N", "parts in which the backends take turns (default 5)", CLI_U32,
+		{ "rounds", "N", "parts in which the backends take turns (default 10)", CLI_U32,
 		  &g->rounds, 1, 1000 },
 		{ "burst", "N", "frames a poll hands over at most (default 32)", CLI_U32, &g->burst,
 		  1, 256 },
@@ -168,6 +170,12 @@ static int parse(struct given *g, int argc, char **argv)
 		  CLI_REAL, &g->delay_ns, 0, 1e9 },
 		{ "stamps", NULL, "receive stamps: where on its way each frame's latency arose",
 		  CLI_FLAG, &o->stamps, 0, 0 },
+		{ "resolve", "NS", "say how many samples a difference of NS takes to be found",
+		  CLI_REAL, &o->resolve_ns, 0.1, 1e9 },
+		{ "self-test", NULL, "try the method on made-up samples, instead of measuring",
+		  CLI_FLAG, &g->self_test, 0, 0 },
+		{ "trials", "N", "self-test: of each case (default 2000)", CLI_U32, &g->trials, 10,
+		  1000000 },
 		{ "profile", NULL, "what each operation costs, instead of rounds (ef_vi, ef_vi_sim)",
 		  CLI_FLAG, &g->profile, 0, 0 },
 		{ "out", "DIR", "write results.json and every sample there", CLI_TEXT, &o->out_dir,
@@ -176,6 +184,7 @@ static int parse(struct given *g, int argc, char **argv)
 	};
 	const struct cli_usage usage = {
 		"bench [--lab | --rx IF --tx IF] [OPTION]...\n"
+		"       kbypass bench --self-test [--trials N] [--seed N] [--json]\n"
 		"       kbypass bench --profile [--rx IF --tx IF] [OPTION]...",
 		"Sends the same frames at the same times to every backend, in rounds that rotate the order\n"
 		"and restart the receiver, and shows what each delivers, loses and costs. Latency is\n"
@@ -185,6 +194,9 @@ static int parse(struct given *g, int argc, char **argv)
 		"With --stamps it is parted, frame by frame, at the moment the NIC, the driver or the kernel\n"
 		"stamped the frame; that costs something, and is recorded with the result.\n"
 		"Exit status 1 when something does not add up: see the findings below the table.\n"
+		"Verdicts say for each pair whether there is a difference in P50, P99 and gap, by the\n"
+		"spread between rounds, or how many samples would tell. socket,socket+18 shows whether\n"
+		"18 ns would be found here, socket,socket+0 whether nothing is found where nothing is.\n"
 		"With --profile it times the operations of the data path one by one instead: an empty\n"
 		"poll, a received frame, a sent one. It takes --backend, --ef-vi, --rx, --tx, --ring,\n"
 		"--cpu-rx, --fifo, --out and --json, and needs no root for ef_vi_sim.",
@@ -250,6 +262,7 @@ static int profile_options(const struct given *g)
 		{ "cpu-tx", g->cpu_tx != NOT_GIVEN },
 		{ "handler-delay", g->delay_ns > 0 },
 		{ "stamps", o->stamps },
+		{ "resolve", o->resolve_ns > 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
@@ -314,10 +327,12 @@ int cmd_bench(int argc, char **argv)
 
 	if (rc)
 		return rc == -2 ? CLI_OK : CLI_ERROR;
+	signals_set();
+	if (g.self_test)
+		return cli_self_test(g.trials, g.seed, &stop, g.json);
 	rc = g.profile ? profile_options(&g) : read_options(&g);
 	if (rc)
 		return rc;
-	signals_set();
 	failed = g.profile ? profile_run(&g, &res, &err) :
 			     kbp_bench_run(&g.o, progress, NULL, &res, &err);
 	if (!res)

@@ -6,6 +6,7 @@
 #ifndef KBP_CLI_H
 #define KBP_CLI_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,6 +99,11 @@ const char **cli_words(const char *list, char **text);
 
 /* The name in names[0..n) that `word` was probably meant to be, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, size_t n);
+
+/* verdicts.c: the verdicts of a bench, for people. */
+void cli_verdicts(const struct kbp_results *res);
+/* self_test.c: kbypass bench --self-test. Returns its exit status; *stop ends it. */
+int cli_self_test(uint32_t trials, uint32_t seed, const volatile sig_atomic_t *stop_it, bool json);
 
 /* ---------------------------------------------------------------- messages, on stderr */
 

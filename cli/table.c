@@ -117,17 +117,26 @@ static const char *quantile(const struct kbp_latency *l, unsigned permille, uint
 	return buf;
 }
 
-static void print_quantiles(const struct kbp_latency *l)
+static void print_quantiles(const struct kbp_latency *l, const char *interval)
 {
 	char b[6][24];
 	bool gap = kbp_latency_known(l, 990) && l->p99_ns != UINT32_MAX;
 
 	if (gap)
 		snprintf(b[5], sizeof(b[5]), "%.2f", us(l->gap_ns));
-	printf(" %9s %9s %9s %9s %10s %9s\n", quantile(l, 500, l->p50_ns, b[0]),
+	printf(" %9s %9s %9s %9s %10s %9s%s\n", quantile(l, 500, l->p50_ns, b[0]),
 	       quantile(l, 900, l->p90_ns, b[1]), quantile(l, 990, l->p99_ns, b[2]),
 	       quantile(l, 999, l->p999_ns, b[3]), quantile(l, 1000, l->max_ns, b[4]),
-	       gap ? b[5] : "-");
+	       gap ? b[5] : "-", interval);
+}
+
+/* "  1.20 to 1.35"; "  -" when rounds or samples are too few. */
+static const char *interval_text(const struct kbp_result_intervals *i, char buf[48])
+{
+	strcpy(buf, "  -");
+	if (i->known)
+		snprintf(buf, 48, "  %.2f to %.2f", i->gap.lo / 1e3, i->gap.hi / 1e3);
+	return buf;
 }
 
 /* Devices of one class: real, virtual or emulated. They are never ranked against each other. */
@@ -150,12 +159,12 @@ static void print_block(const struct kbp_results *res, const char *title, bool v
 	}
 	if (!n)
 		return;
-	printf("%s\n%s%-*s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s%s\n", title, cli_bold(),
-	       name_width, "backend", "achieved", "sent", "delivered", width, "drops", "unattrib.",
-	       "P50", "P90", "P99", "P99.9", "max", "gap", cli_plain());
+	printf("%s\n%s%-*s %-18s %9s %9s  %-*s %9s %9s %9s %9s %9s %10s %9s  %s%s\n", title,
+	       cli_bold(), name_width, "backend", "achieved", "sent", "delivered", width, "drops",
+	       "unattrib.", "P50", "P90", "P99", "P99.9", "max", "gap", "95 % of gap", cli_plain());
 	for (uint32_t i = 0; i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
-		char mode[40];
+		char mode[40], interval[48];
 
 		if (r->virtual_device != virtual_device || r->emulated != emulated)
 			continue;
@@ -163,7 +172,7 @@ static void print_block(const struct kbp_results *res, const char *title, bool v
 		snprintf(mode, sizeof(mode), "%s (%s)", r->mode, r->proof);
 		printf("%-*s %-18s %9llu %9llu  %-*s %9llu", name_width, r->backend, mode,
 		       (ull)r->sent, (ull)r->delivered, width, drops, (ull)r->unattributed);
-		print_quantiles(&r->latency);
+		print_quantiles(&r->latency, interval_text(&r->interval, interval));
 	}
 	printf("\n");
 }
@@ -201,9 +210,9 @@ static void print_stamps(const struct kbp_results *res)
 		snprintf(within, sizeof(within), "%.3f", (double)s->error_ns / 1e3);
 		printf("%-*s %-22s %8s %9llu  %-13s", width, r->backend, by,
 		       s->rx_path.samples ? within : "-", without, "wire to stamp");
-		print_quantiles(&s->wire_to_stamp);
+		print_quantiles(&s->wire_to_stamp, "");
 		printf("%-*s %-22s %8s %9s  %-13s", width, "", "", "", "", "rx_path");
-		print_quantiles(&s->rx_path);
+		print_quantiles(&s->rx_path, "");
 	}
 	printf("\n");
 }
@@ -362,5 +371,6 @@ void cli_bench_table(const struct kbp_results *res)
 	print_block(res, "emulated (software NIC): not to be compared with devices", false, true);
 	print_block(res, "emulated (software NIC): not to be compared with devices", true, true);
 	print_stamps(res);
+	cli_verdicts(res);
 	print_rest(res);
 }
