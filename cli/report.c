@@ -9,12 +9,15 @@
 int cmd_report(int argc, char **argv)
 {
 	const char *file = NULL, *dir;
+	char beside[4200];
+	bool json = false;
 	const struct cli_option options[] = {
 		{ "out", "FILE", "write the page there (default: DIR/report.html)", CLI_TEXT, &file,
 		  0, 0 },
+		CLI_JSON_OPTION(&json),
 	};
 	const struct cli_usage usage = {
-		"report DIR [--out FILE]",
+		"report DIR [--out FILE] [--json]",
 		"Writes one HTML page of what `kbypass bench --out DIR` found, and prints its path: the\n"
 		"verdicts in a sentence, tables, percentiles, histogram, samples over time with what ran\n"
 		"when they were long, setup and host. It needs no network, no script and no other file.",
@@ -30,9 +33,10 @@ int cmd_report(int argc, char **argv)
 				  "of what? give the directory of `kbypass bench --out DIR`");
 	if (kbp_report_write(dir, file, &err))
 		return cli_fail(&err);
-	if (file)
-		puts(file);
-	else
-		printf("%s/report.html\n", dir);
+	snprintf(beside, sizeof(beside), "%s/report.html", dir);
+	if (json)
+		return cli_json(json_pack("{s:s, s:s}", "schema", "kbypass.report/1", "file",
+					  file ? file : beside));
+	puts(file ? file : beside);
 	return CLI_OK;
 }
