@@ -186,7 +186,7 @@ static void verdict(struct kbp_verdict *v, const struct kbp_result_run *a,
 	strcpy(v->why, resolved ? "resolved" : v->measured ? "overlap" : "class");
 	text(v->text, sizeof(v->text),
 	     resolved	 ? "the first is lower" :
-	     v->measured ? "the interval holds 0: 1,900,000 samples would do" :
+	     v->measured ? "not told apart" :
 			   "one device is emulated, the other virtual",
 	     hostile);
 }

@@ -38,6 +38,8 @@ static struct unit unit_of(const struct kbp_report *p, unsigned group)
 	}
 	if (most < 2000)
 		return (struct unit){ 1, 0, "ns" };
+	if (least >= 1e6 && isfinite(least))
+		return (struct unit){ 1e6, 3, "ms" };
 	return (struct unit){ 1e3, least < 10000 ? 3 : 2, "\u00b5s" };
 }
 
@@ -89,7 +91,7 @@ static void cells(struct kbp_out *o, const struct unit *u, const struct kbp_late
 
 static void cell_mode(struct kbp_out *o, const struct kbp_result_run *r)
 {
-	kbp_out_in(o, "<td>", r->mode, "");
+	kbp_out_in(o, r->note[0] ? "<td class=\"some\">" : "<td>", r->mode, "");
 	kbp_out_in(o, " <span class=\"chip\">", r->proof, "</span>");
 	if (strcmp(r->requested, "auto") != 0 && strcmp(r->requested, r->mode) != 0)
 		kbp_out_in(o, "<br><small>requested: ", r->requested, "</small>");
@@ -240,6 +242,17 @@ static void cell_difference(struct kbp_out *o, const struct kbp_verdict *v)
 		 kbp_text_ns(v->lo_ns, b), v->hi_ns > 0 ? "+" : "", kbp_text_ns(v->hi_ns, c));
 }
 
+static void cell_work(struct kbp_out *o, double us)
+{
+	char count[32];
+
+	if (us >= 100 && us < 1e15)
+		kbp_outf(o, "<td class=\"n\">%s</td></tr>\n",
+			 kbp_text_count((uint64_t)(us + 0.5), count));
+	else
+		kbp_outf(o, "<td class=\"n\">%.3g</td></tr>\n", us);
+}
+
 static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 {
 	int lower = kbp_verdict_lower(p, v);
@@ -256,6 +269,9 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 	if (lower) {
 		kbp_out_in(o, "<td><span class=\"chip good\">resolved</span> ",
 			   lower < 0 ? v->a : v->b, " is lower</td>");
+	} else if (v->measured && !v->resolved && !strcmp(v->why, "overlap")) {
+		kbp_out_raw(o,
+			    "<td><span class=\"chip\">not resolved</span> the interval holds 0</td>");
 	} else {
 		kbp_out_in(o, "<td class=\"wide\"><span class=\"chip\">not resolved</span> ",
 			   kbp_verdict_why(p, v), "</td>");
@@ -271,7 +287,7 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 	else
 		kbp_out_raw(o, "<td class=\"n\">unknown</td>");
 	if (v->measured)
-		kbp_outf(o, "<td class=\"n\">%.4g</td></tr>\n", fabs(v->work_us_per_s));
+		cell_work(o, fabs(v->work_us_per_s));
 	else
 		kbp_out_raw(o, "<td>\u2013</td></tr>\n");
 }

@@ -76,6 +76,23 @@ static bool say_resolved(struct kbp_report *p, unsigned group, const char *metri
 	return said != 0;
 }
 
+/* The figures of an overlap stand in the verdict; its own words hold them in nanoseconds. */
+static void why_words(struct kbp_report *p, const struct kbp_verdict *v)
+{
+	struct kbp_out *o = &p->out;
+	char a[32], b[32];
+
+	if (!v->measured || v->resolved || strcmp(v->why, "overlap") != 0 ||
+	    !(v->lo_ns <= 0 && v->hi_ns >= 0)) {
+		kbp_out_text(o, kbp_verdict_why(p, v));
+		return;
+	}
+	kbp_outf(o, "the 95 %% interval of the difference, %s to %s, holds 0",
+		 kbp_text_ns(v->lo_ns, a), kbp_text_ns(v->hi_ns, b));
+	if (v->samples_needed)
+		kbp_outf(o, "; %s samples of each would tell", kbp_text_count(v->samples_needed, a));
+}
+
 static void say_unresolved(struct kbp_report *p, unsigned group, const char *metric)
 {
 	struct kbp_out *o = &p->out;
@@ -91,7 +108,8 @@ static void say_unresolved(struct kbp_report *p, unsigned group, const char *met
 		kbp_out_raw(o, said ? "; " : "");
 		kbp_out_in(o, "", v->a, " against ");
 		kbp_out_in(o, "", v->b, " (");
-		kbp_out_in(o, "", kbp_verdict_why(p, v), ")");
+		why_words(p, v);
+		kbp_out_raw(o, ")");
 		said++;
 	}
 	if (all > said)
