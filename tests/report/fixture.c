@@ -16,7 +16,7 @@
 #include "tools/measure/report_parts.h"
 
 #define ROUNDS 6u
-#define PER_ROUND 20000u
+#define PER_ROUND ((size_t)20000)
 #define WARMUP 1000u
 
 static uint64_t state = 88172645463325252u;
@@ -69,7 +69,7 @@ static void rounds(struct kbp_result_run *r)
 		r->round[i] = (struct kbp_result_round){ .position = i % 3,
 							 .sent = PER_ROUND,
 							 .delivered = PER_ROUND,
-							 .first_sample = (uint64_t)i * PER_ROUND,
+							 .first_sample = i * PER_ROUND,
 							 .samples = PER_ROUND,
 							 .warmup = WARMUP };
 }
@@ -109,17 +109,17 @@ static void outliers(struct kbp_result_run *r, const uint32_t *ns, bool hostile)
 		c->gap_ns = r->latency.gap_ns - (uint32_t)(c->share * r->latency.gap_ns);
 		c->time_ns = (uint64_t)(c->share * 9e6);
 	}
-	for (uint32_t i = 0; i < r->n_rounds * PER_ROUND; i++) {
+	for (size_t i = 0; i < r->n_rounds * PER_ROUND; i++) {
+		uint32_t cause = (uint32_t)(i / 7 + e->tail / 3) % 6;
+
 		if (ns[i] <= e->threshold_ns)
 			continue;
 		e->tail++;
-		if (e->n_outliers == 200)
-			continue;
-		e->outlier[e->n_outliers++] =
-			(struct kbp_explain_outlier){ .sample = i,
-						      .ns = ns[i],
-						      .cause = (i / 7 + e->n_outliers / 3) % 6 };
-		e->cause[(i / 7 + e->n_outliers / 3) % 6].samples++;
+		e->cause[cause].samples++;
+		if (e->n_outliers < 200)
+			e->outlier[e->n_outliers++] = (struct kbp_explain_outlier){ .sample = i,
+										    .ns = ns[i],
+										    .cause = cause };
 	}
 }
 
@@ -144,8 +144,8 @@ static void run(struct kbp_result_run *r, const char *dir, const char *name, dou
 	r->queues = 1;
 	r->scheduled = r->sent = ROUNDS * PER_ROUND;
 	r->delivered = r->sent;
-	for (uint32_t k = 0; k < ROUNDS * PER_ROUND; k++)
-		ns[k] = sample(median * (1 + 0.01 * (k / PER_ROUND % 3)), spread, tail);
+	for (size_t k = 0; k < ROUNDS * PER_ROUND; k++)
+		ns[k] = sample(median * (1 + 0.01 * (double)(k / PER_ROUND % 3)), spread, tail);
 	quantiles(r, ns, &r->latency);
 	i->known = true;
 	i->p50 = (struct kbp_interval){ r->latency.p50_ns * 0.99, r->latency.p50_ns * 1.012 };

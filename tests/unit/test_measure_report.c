@@ -379,17 +379,19 @@ static void levels_of_many_equal_samples_end(void **state)
 
 static void expect_lower(struct kbp_verdict v, bool emulated, int lower)
 {
-	struct kbp_result_run run[2] = { { .backend = "a" }, { .backend = "b" } };
-	struct kbp_results res = { .run = run, .n_runs = 2 };
+	struct kbp_results res = { .run = calloc(2, sizeof(*res.run)), .n_runs = 2 };
 	struct kbp_report *p = calloc(1, sizeof(*p));
 	struct kbp_error err;
 
-	assert_non_null(p);
-	run[1].emulated = emulated;
+	assert_true(p && res.run);
+	strcpy(res.run[0].backend, "a");
+	strcpy(res.run[1].backend, "b");
+	res.run[1].emulated = emulated;
 	strcpy(v.a, "a");
 	strcpy(v.b, "b");
 	assert_int_equal(kbp_report_gather(p, &res, NULL, &err), 0);
 	assert_int_equal(kbp_verdict_lower(p, &v), lower);
+	free(res.run);
 	free(p->run);
 	free(p);
 }
@@ -426,17 +428,19 @@ static void only_a_verdict_that_holds_ranks(void **state)
 
 static void runs_of_one_name_cannot_be_told_apart(void **state)
 {
-	struct kbp_result_run run[3] = { { .backend = "a" }, { .backend = "a" }, { .backend = "b" } };
-	struct kbp_results res = { .run = run, .n_runs = 3 };
+	struct kbp_results res = { .run = calloc(3, sizeof(*res.run)), .n_runs = 3 };
 	struct kbp_report *p = calloc(1, sizeof(*p));
 	struct kbp_error err;
 
 	(void)state;
-	assert_non_null(p);
+	assert_true(p && res.run);
+	for (unsigned i = 0; i < 3; i++)
+		strcpy(res.run[i].backend, i < 2 ? "a" : "b");
 	assert_int_equal(kbp_report_gather(p, &res, NULL, &err), 0);
 	assert_null(kbp_report_find(p, "a", 0));
 	assert_ptr_equal(kbp_report_find(p, "b", 0), &p->run[2]);
 	assert_null(kbp_report_find(p, "c", 0));
+	free(res.run);
 	free(p->run);
 	free(p);
 }
@@ -461,18 +465,18 @@ static void a_page_of_nothing_says_so(void **state)
 
 static void a_page_without_samples_says_so_and_shows_the_table(void **state)
 {
-	struct kbp_result_run run[1] = { { .backend = "socket", .samples_file = "samples/gone.u32" } };
-	struct kbp_results res = { .run = run, .n_runs = 1 };
+	struct kbp_result_run run = { .backend = "socket", .samples_file = "samples/gone.u32" };
+	struct kbp_results res = { .run = &run, .n_runs = 1 };
 	struct kbp_report *p = calloc(1, sizeof(*p));
 	struct kbp_error err;
 
 	(void)state;
 	assert_non_null(p);
-	run[0].latency = (struct kbp_latency){ .samples = 5000,
-					       .p50_ns = 4321,
-					       .p99_ns = 5000,
-					       .max_ns = 6000,
-					       .gap_ns = 679 };
+	run.latency = (struct kbp_latency){ .samples = 5000,
+					    .p50_ns = 4321,
+					    .p99_ns = 5000,
+					    .max_ns = 6000,
+					    .gap_ns = 679 };
 	assert_int_equal(kbp_report_gather(p, &res, dir, &err), 0);
 	assert_int_equal(kbp_report_page(p, &err), 0);
 	assert_non_null(strstr(p->out.text, "title=\"4321 ns\">4.321"));

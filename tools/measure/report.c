@@ -159,7 +159,7 @@ static int page_write(const char *file, const struct kbp_out *o, struct kbp_erro
 int kbp_report_write(const char *dir, const char *file, struct kbp_error *err)
 {
 	char in[PATH_MAX], to[PATH_MAX + 16];
-	struct kbp_results *res;
+	struct kbp_results *res = NULL;
 	struct kbp_report *p;
 	int rc = kbp_results_dir_of(dir, in, err);
 
@@ -168,17 +168,18 @@ int kbp_report_write(const char *dir, const char *file, struct kbp_error *err)
 	if (rc)
 		return rc;
 	p = calloc(1, sizeof(*p));
-	rc = p ? kbp_report_gather(p, res, in, err) :
-		 kbp_fail(err, -ENOMEM, "make the report", "memory is out");
+	if (!p) {
+		kbp_results_free(res);
+		return kbp_fail(err, -ENOMEM, "make the report", "memory is out");
+	}
+	snprintf(to, sizeof(to), "%s/report.html", in);
+	rc = kbp_report_gather(p, res, in, err);
 	if (!rc)
 		rc = kbp_report_page(p, err);
-	snprintf(to, sizeof(to), "%s/report.html", in);
 	if (!rc)
 		rc = page_write(file ? file : to, &p->out, err);
-	if (p) {
-		free(p->run);
-		free(p->out.text);
-	}
+	free(p->run);
+	free(p->out.text);
 	free(p);
 	kbp_results_free(res);
 	return rc;

@@ -176,7 +176,7 @@ static void noise_plot(struct kbp_report *p, unsigned n)
 {
 	const struct kbp_noise *noise = p->res->noise;
 	struct kbp_axis y;
-	double most = 10, width = 560.0 / NOISE_BUCKETS;
+	double most = 10, width;
 	unsigned last = 4;
 	char text[32];
 

@@ -95,16 +95,16 @@ static bool is_unruly(uint32_t c)
 	       c == 0xfffe || c == 0xffff;
 }
 
-void kbp_out_text(struct kbp_out *o, const char *text)
+void kbp_out_text(struct kbp_out *o, const char *s)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const unsigned char *at = (const unsigned char *)s;
 	uint32_t c;
 	size_t n;
 
-	for (; *s; s += n ? n : 1) {
-		n = utf8_at(s, &c);
+	for (; *at; at += n ? n : 1) {
+		n = utf8_at(at, &c);
 		if (!n)
-			kbp_outf(o, "\\x%02x", *s);
+			kbp_outf(o, "\\x%02x", *at);
 		else if (is_unruly(c))
 			kbp_outf(o, "\\u%04x", c);
 		else if (c == '&')
@@ -118,7 +118,7 @@ void kbp_out_text(struct kbp_out *o, const char *text)
 		else if (c == '\'')
 			kbp_out_raw(o, "&#39;");
 		else
-			out_bytes(o, (const char *)s, n);
+			out_bytes(o, (const char *)at, n);
 	}
 }
 

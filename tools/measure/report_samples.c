@@ -98,7 +98,7 @@ int kbp_samples_read(const char *dir, const char *name, const struct kbp_result_
 	fd = samples_open(path, total, err);
 	if (fd < 0)
 		return fd;
-	*ns = malloc((total + 1) * sizeof(**ns));
+	*ns = calloc(total + 1, sizeof(**ns));
 	rc = *ns ? read_all(fd, *ns, total * sizeof(**ns)) : -ENOMEM;
 	close(fd);
 	if (rc) {
