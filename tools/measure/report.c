@@ -113,11 +113,13 @@ static void page(struct kbp_report *p)
 	title(p);
 	kbp_page_summary(p);
 	contents(p);
-	for (unsigned i = 0; i < p->n_groups; i++) {
+	/* beside the only table, or before all of them */
+	if (p->n_groups > 1)
+		kbp_page_verdicts(p);
+	for (unsigned i = 0; i < p->n_groups; i++)
 		group(p, i);
-		if (!i) /* right after the first table, where most pages have their only one */
-			kbp_page_verdicts(p);
-	}
+	if (p->n_groups < 2)
+		kbp_page_verdicts(p);
 	kbp_page_parts(p);
 	kbp_page_series(p);
 	kbp_page_causes(p);

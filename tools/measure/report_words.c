@@ -166,7 +166,10 @@ static void say_group(struct kbp_report *p, unsigned group)
 	for (unsigned i = 0; i < KBP_ARRAY_SIZE(metrics); i++)
 		say_unresolved(p, group, metrics[i]);
 	say_loss(p, group);
-	kbp_outf(o, "%s</p>\n", kbp_class_words(g->class));
+	/* once for all groups of a class */
+	if (group + 1 == p->n_groups || p->group[group + 1].class != g->class)
+		kbp_out_raw(o, kbp_class_words(g->class));
+	kbp_out_raw(o, "</p>\n");
 }
 
 static void say_profile(struct kbp_report *p)
