@@ -177,6 +177,26 @@ def ranking_needs_a_verdict(plain, top):
         complain("without verdicts something is called lower, or not called unresolved")
 
 
+def a_sweep_is_drawn_over_the_rate(plain, top):
+    """Each backend at two rates: a line for each, and the rates in tables of their own."""
+    with open(os.path.join(plain, "results.json"), encoding="utf-8") as f:
+        results = json.load(f)
+    slow = [dict(run, rate_pps=1000) for run in results["runs"][:2]]
+    fast = [dict(run, rate_pps=50000) for run in results["runs"][:2]]
+    results.update(runs=slow + fast, verdicts=[dict(v, rate_pps=50000) for v in results["verdicts"][:2]])
+    swept = os.path.join(top, "swept")
+    shutil.copytree(plain, swept)
+    with open(os.path.join(swept, "results.json"), "w", encoding="utf-8") as f:
+        json.dump(results, f)
+    text = page_holds_all_it_needs(run("report", swept).stdout.strip(), "sweep")
+    plot = re.search(r'<figure id="sweep-1">.*?</figure>', text, re.S)
+    if not plot or plot.group(0).count('<path class="line') != 2 or plot.group(0).count("frames/s: gap") != 4:
+        complain("the sweep is not two lines with two marks each")
+    for words in ("at 1,000 frames/s: <strong>not resolved", "at 50,000 frames/s: the gap", 'id="table-2"'):
+        if words not in text:
+            complain(f"the page of a sweep does not have {words!r}")
+
+
 def errors_name_the_thing(plain, top):
     expect_error("of what?", "report")
     expect_error("nowhere", "report", os.path.join(top, "nowhere"))
@@ -205,6 +225,7 @@ def main():
         page_without_samples_says_so(plain, top)
         samples_of_another_bench_are_told(plain, top)
         ranking_needs_a_verdict(plain, top)
+        a_sweep_is_drawn_over_the_rate(plain, top)
         errors_name_the_thing(plain, top)
     return 1 if failed else 0
 

@@ -67,6 +67,8 @@ static void contents(struct kbp_report *p)
 		kbp_out_raw(o, "<a href=\"#table\">Table</a> <a href=\"#verdicts\">Verdicts</a> "
 			       "<a href=\"#gap\">Gap</a> <a href=\"#percentiles\">Percentiles</a> "
 			       "<a href=\"#series\">Over time</a> ");
+	if (kbp_report_sweeps(p))
+		kbp_out_raw(o, "<a href=\"#sweep\">Over the rate</a> ");
 	if (explained)
 		kbp_out_raw(o, "<a href=\"#causes\">Causes</a> ");
 	if (p->res->n_profile)
@@ -116,6 +118,7 @@ static void page(struct kbp_report *p)
 	/* beside the only table, or before all of them */
 	if (p->n_groups > 1)
 		kbp_page_verdicts(p);
+	kbp_page_sweep(p);
 	for (unsigned i = 0; i < p->n_groups; i++)
 		group(p, i);
 	if (p->n_groups < 2)

@@ -157,6 +157,10 @@ void kbp_page_facts(struct kbp_report *p);
 void kbp_page_gap(struct kbp_report *p, unsigned group);
 void kbp_page_percentiles(struct kbp_report *p, unsigned group);
 void kbp_page_histogram(struct kbp_report *p, unsigned group);
+/* report_sweep.c */
+/* Is a class and kind measured at several rates? */
+bool kbp_report_sweeps(const struct kbp_report *p);
+void kbp_page_sweep(struct kbp_report *p);
 /* report_series.c */
 void kbp_page_series(struct kbp_report *p);
 void kbp_page_causes(struct kbp_report *p);

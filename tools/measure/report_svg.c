@@ -142,6 +142,8 @@ static const char *tick_text(double v, bool ns, char buf[32])
 	static const char *const unit[] = { "ns", "\u00b5s", "ms", "s" };
 	unsigned i = 0;
 
+	if (!ns && v >= 10000 && v < 1e15)
+		return kbp_text_count((uint64_t)(v + 0.5), buf);
 	if (!ns) {
 		snprintf(buf, 32, "%.4g", v);
 		return buf;
