@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* report.c - kbypass report: a results directory in, the path of a page out. */
 #include <stdio.h>
+#include <string.h>
 
 #include <kbypass/report.h>
 
@@ -33,7 +34,8 @@ int cmd_report(int argc, char **argv)
 				  "of what? give the directory of `kbypass bench --out DIR`");
 	if (kbp_report_write(dir, file, &err))
 		return cli_fail(&err);
-	snprintf(beside, sizeof(beside), "%s/report.html", dir);
+	snprintf(beside, sizeof(beside), "%s%sreport.html", dir,
+		 dir[0] && dir[strlen(dir) - 1] == '/' ? "" : "/");
 	if (json)
 		return cli_json(json_pack("{s:s, s:s}", "schema", "kbypass.report/1", "file",
 					  file ? file : beside));

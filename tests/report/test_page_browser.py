@@ -107,6 +107,15 @@ def clicking_a_name_hides_its_run(web, path):
         complain("a second click does not bring the run back")
 
 
+def the_mark_at_the_pointer_is_told(web, path):
+    web.look(path, 1280, False)
+    told = web.run("""const fig = document.getElementById('gap'), b = fig.querySelector('.mark').getBoundingClientRect();
+        fig.querySelector('svg').dispatchEvent(new PointerEvent('pointermove', {clientX: b.x + 3, clientY: b.y + 3}));
+        return fig.querySelector('.at').textContent;""")
+    if not told.startswith("socket: gap ") or "95 % interval" not in told or " ns)" not in told:
+        complain(f"at a mark the pointer tells {told!r}")
+
+
 def hostile_text_stays_text(web, path):
     web.look(path, 1280, False)
     if web.evaluate("document.querySelectorAll('script').length") != 1:
@@ -145,6 +154,7 @@ def main():
         web.look(os.path.join(plain, "report.html"), 1280, False)
         elements_are_present(web, FEWER, "report.html")
         clicking_a_name_hides_its_run(web, os.path.join(plain, "page.html"))
+        the_mark_at_the_pointer_is_told(web, os.path.join(plain, "page.html"))
         hostile_text_stays_text(web, os.path.join(hostile, "page.html"))
         the_policy_forbids_what_is_not_of_the_page(web, os.path.join(plain, "page.html"))
     return 1 if failed else 0

@@ -2,7 +2,6 @@
 /* What the page is made of: harmless text, lines, places on axes, buckets that lose nothing, percentiles, bounded reading. */
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -375,6 +374,116 @@ static void levels_of_many_equal_samples_end(void **state)
 	free(ns);
 }
 
+/* ---------------------------------------------------------------- exports */
+
+/* Results of one run: two rounds of seven samples, of which two each are warm-up. */
+static void write_results(void)
+{
+	static const uint32_t ns[] = { 900, 800, 10, 20, 20, 30, 40, 700, 600, 50, 60, 70, 80, 100 };
+	struct kbp_results *res = calloc(1, sizeof(*res));
+	struct kbp_result_run *r = calloc(1, sizeof(*r));
+
+	assert_true(res && r);
+	r->round = calloc(2, sizeof(*r->round));
+	assert_non_null(r->round);
+	res->run = r;
+	res->n_runs = 1;
+	strcpy(r->backend, "socket");
+	strcpy(r->base, "socket");
+	strcpy(r->kind, "one_way");
+	strcpy(r->samples_file, "samples/socket.u32");
+	r->n_rounds = 2;
+	for (unsigned i = 0; i < 2; i++)
+		r->round[i] = (struct kbp_result_round){ .first_sample = i * 7ull,
+							 .samples = 7,
+							 .warmup = 2 };
+	assert_int_equal(kbp_samples_write(dir, r->samples_file, ns, 14, NULL), 0);
+	assert_int_equal(kbp_results_save(res, dir, NULL), 0);
+	kbp_results_free(res);
+}
+
+static void expect_export(enum kbp_export_format format, const char *expect)
+{
+	struct kbp_export_opts o = KBP_EXPORT_OPTS_INIT;
+	char path[100], text[4096] = "";
+	struct kbp_error err = { 0 };
+	FILE *f;
+
+	write_results();
+	snprintf(path, sizeof(path), "%s/export", dir);
+	o.format = format;
+	o.file = path;
+	assert_int_equal(kbp_export(dir, &o, &err), 0);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	assert_string_equal(text, expect);
+}
+
+static void percentiles_are_written_as_hdr_histogram_does(void **state)
+{
+	(void)state;
+	expect_export(KBP_EXPORT_HDR, "       Value     Percentile TotalCount 1/(1-Percentile)\n"
+				      "\n"
+				      "      10.000 0.000000000000          1           1.00\n"
+				      "      10.000 0.100000000000          1           1.11\n"
+				      "      20.000 0.200000000000          3           1.25\n"
+				      "      20.000 0.300000000000          3           1.43\n"
+				      "      30.000 0.400000000000          4           1.67\n"
+				      "      40.000 0.500000000000          5           2.00\n"
+				      "      50.000 0.550000000000          6           2.22\n"
+				      "      50.000 0.600000000000          6           2.50\n"
+				      "      60.000 0.650000000000          7           2.86\n"
+				      "      60.000 0.700000000000          7           3.33\n"
+				      "      70.000 0.750000000000          8           4.00\n"
+				      "      70.000 0.775000000000          8           4.44\n"
+				      "      70.000 0.800000000000          8           5.00\n"
+				      "      80.000 0.825000000000          9           5.71\n"
+				      "      80.000 0.850000000000          9           6.67\n"
+				      "      80.000 0.875000000000          9           8.00\n"
+				      "      80.000 0.887500000000          9           8.89\n"
+				      "      80.000 0.900000000000          9          10.00\n"
+				      "     100.000 0.912500000000         10          11.43\n"
+				      "     100.000 1.000000000000         10\n"
+				      "#[Mean    =       48.000, StdDeviation   =       27.857]\n"
+				      "#[Max     =      100.000, Total count    =           10]\n"
+				      "#[Buckets =            1, SubBuckets     =   4294967296]\n");
+}
+
+static void samples_are_written_as_csv(void **state)
+{
+	(void)state;
+	expect_export(KBP_EXPORT_CSV, "backend,round,index,warmup,ns\n"
+				      "socket,1,0,1,900\nsocket,1,1,1,800\nsocket,1,2,0,10\n"
+				      "socket,1,3,0,20\nsocket,1,4,0,20\nsocket,1,5,0,30\n"
+				      "socket,1,6,0,40\nsocket,2,0,1,700\nsocket,2,1,1,600\n"
+				      "socket,2,2,0,50\nsocket,2,3,0,60\nsocket,2,4,0,70\n"
+				      "socket,2,5,0,80\nsocket,2,6,0,100\n");
+}
+
+static void samples_are_written_as_json(void **state)
+{
+	(void)state;
+	expect_export(KBP_EXPORT_JSON,
+		      "{\"schema\": \"kbypass.samples/1\", \"metric\": \"one_way\", \"unit\": \"ns\", \"runs\": [\n"
+		      "{\"backend\": \"socket\", \"rate_pps\": 0, \"rounds\": [\n"
+		      "{\"warmup\": 2, \"ns\": [900,800,10,20,20,30,40]},\n"
+		      "{\"warmup\": 2, \"ns\": [700,600,50,60,70,80,100]}]}\n"
+		      "]}\n");
+}
+
+static void options_of_another_size_are_refused(void **state)
+{
+	struct kbp_export_opts o = { .size = sizeof(o) + 8 };
+	struct kbp_error err;
+
+	(void)state;
+	assert_int_equal(kbp_export("/", &o, &err), -EINVAL);
+	o.size = 0;
+	assert_int_equal(kbp_export("/", &o, &err), -EINVAL);
+}
+
 /* ---------------------------------------------------------------- what may be said */
 
 static void expect_lower(struct kbp_verdict v, bool emulated, int lower)
@@ -512,6 +621,11 @@ int main(void)
 						remove_dir),
 		cmocka_unit_test(levels_are_those_of_hdr_histogram),
 		cmocka_unit_test(levels_of_many_equal_samples_end),
+		cmocka_unit_test_setup_teardown(percentiles_are_written_as_hdr_histogram_does,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(samples_are_written_as_csv, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(samples_are_written_as_json, make_dir, remove_dir),
+		cmocka_unit_test(options_of_another_size_are_refused),
 		cmocka_unit_test(only_a_verdict_that_holds_ranks),
 		cmocka_unit_test(runs_of_one_name_cannot_be_told_apart),
 		cmocka_unit_test(a_page_of_nothing_says_so),

@@ -125,6 +125,8 @@ static void group_row(struct kbp_out *o, const struct kbp_report_run *run, const
 	kbp_out_in(o, "<tr><th scope=\"row\">", r->backend, "");
 	if (r->variant)
 		kbp_out_in(o, "<br><small>variant of ", r->base, "</small>");
+	if (r->planted_ns > 0)
+		kbp_outf(o, "<br><small>%s planted</small>", kbp_text_ns(r->planted_ns, count));
 	kbp_out_raw(o, "</th>");
 	cell_mode(o, r);
 	kbp_outf(o, "<td class=\"n\">%s</td>", kbp_text_count(r->sent, count));
@@ -253,6 +255,18 @@ static void cell_work(struct kbp_out *o, double us)
 		kbp_outf(o, "<td class=\"n\">%.3g</td></tr>\n", us);
 }
 
+/* What the difference is known to be, where it was planted. */
+static void cell_planted(struct kbp_report *p, const struct kbp_verdict *v)
+{
+	const struct kbp_report_run *a = kbp_report_find(p, v->a, v->rate_pps),
+				    *b = kbp_report_find(p, v->b, v->rate_pps);
+	double planted = (a ? a->r->planted_ns : 0) - (b ? b->r->planted_ns : 0);
+	char text[32];
+
+	if (planted < 0 || planted > 0)
+		kbp_outf(&p->out, "<br><small>%s planted</small>", kbp_text_ns(planted, text));
+}
+
 static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 {
 	int lower = kbp_verdict_lower(p, v);
@@ -260,8 +274,9 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 	char count[32];
 
 	kbp_out_in(o, "<tr><th scope=\"row\">", v->a, " \u2212 ");
-	kbp_out_in(o, "", v->b, "</th><td>");
-	kbp_out_in(o, "", v->kind, "");
+	kbp_out_text(o, v->b);
+	cell_planted(p, v);
+	kbp_out_in(o, "</th><td>", v->kind, "");
 	if (v->rate_pps)
 		kbp_outf(o, "<br><small>%s frames/s</small>", kbp_text_count(v->rate_pps, count));
 	kbp_out_in(o, "</td><td>", metric_name(v->metric), "</td>");

@@ -193,15 +193,20 @@ static void say_profile(struct kbp_report *p)
 
 static void say_findings(struct kbp_report *p)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, notes;
 
 	for (uint32_t i = 0; i < p->res->n_findings; i++)
 		n += !p->res->finding[i].note;
+	notes = p->res->n_findings - n;
 	if (n)
 		kbp_outf(&p->out,
 			 "<p class=\"finding\"><span class=\"chip bad\">%u finding%s</span> Something does not add "
 			 "up: <a href=\"#findings\">read %s first</a>.</p>\n",
 			 n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+	if (notes)
+		kbp_outf(&p->out,
+			 "<p class=\"dim\">%u <a href=\"#findings\">note%s</a> on what was not as it should be.</p>\n",
+			 notes, notes == 1 ? "" : "s");
 }
 
 void kbp_page_summary(struct kbp_report *p)
