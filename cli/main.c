@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{ "lab", "make, show or remove a throw-away network of two hosts", cmd_lab },
 	{ "bench", "measure every backend side by side on one wire", cmd_bench },
+	{ "compare", "say what differs between two results, and whether that is known", cmd_compare },
 	{ "report", "one page with tables and plots of what a bench found", cmd_report },
 	{ "export", "a bench's samples as CSV, JSON or HdrHistogram text", cmd_export },
 	{ "capture", "write packets to pcapng, with what each timestamp is worth", cmd_capture },

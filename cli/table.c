@@ -82,7 +82,6 @@ static void print_timing(const struct kbp_results *res)
 
 static void print_head(const struct kbp_results *res)
 {
-	const char *rt = fact(res, "sched_rt_runtime_us");
 	bool fifo = !strcmp(fact(res, "fifo_rx"), "true");
 
 	printf("latency: one way, from intended send time to the program holding the pointer; us; gap is P99 - P50\n");
@@ -90,12 +89,8 @@ static void print_head(const struct kbp_results *res)
 	print_capture(res);
 	printf("clock:   TSC, %.1f MHz, quantum %s ns\n", strtod(fact(res, "tsc_hz"), NULL) / 1e6,
 	       fact(res, "tsc_quantum_ns"));
-	printf("CPUs:    receiver %s, sender %s, %s%s\n\n", fact(res, "cpu_rx"),
-	       fact(res, "cpu_tx"), fifo ? "receiver SCHED_FIFO" : "normal scheduling",
-	       !fifo		? "" :
-	       strcmp(rt, "-1") ? "; RT throttling is on and stalls a spinner 50 ms a second "
-				  "(sched_rt_runtime_us)" :
-				  "; RT throttling is off");
+	printf("CPUs:    receiver %s, sender %s, %s\n\n", fact(res, "cpu_rx"), fact(res, "cpu_tx"),
+	       fifo ? "receiver SCHED_FIFO" : "normal scheduling");
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -353,6 +348,7 @@ static void print_rest(const struct kbp_results *res)
 			       r->cause[k].name, (ull)r->cause[k].value);
 	}
 	print_ratios(res);
+	cli_noise_lines(res, "");
 	for (uint32_t i = 0; i < res->n_findings; i++) {
 		const struct kbp_finding *f = &res->finding[i];
 

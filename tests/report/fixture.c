@@ -296,13 +296,16 @@ static void fill(struct kbp_results *res, const char *dir, bool hostile)
 }
 
 /* The page as kbp_report_write makes it, but of these structures. */
-static int page(const struct kbp_results *res, const char *dir, struct kbp_error *err)
+static int page(struct kbp_results *res, const char *dir, struct kbp_error *err)
 {
 	static struct kbp_report report; /* as the results: nothing is left behind, the process ends */
 	char path[300];
 	FILE *f;
 
-	if (kbp_report_gather(&report, res, dir, err) || kbp_report_page(&report, err))
+	res->dir = strdup(dir);
+	if (!res->dir)
+		return -1;
+	if (kbp_report_gather(&report, res, err) || kbp_report_page(&report, err))
 		return -1;
 	snprintf(path, sizeof(path), "%s/page.html", dir);
 	f = fopen(path, "we");

@@ -105,7 +105,7 @@ def a_file_is_whole_or_not_there(directory, top):
         if f.read() != export(directory, "--backend", "socket", "--out", "-").stdout:
             complain("a file and standard output differ")
     os.truncate(os.path.join(directory, "samples/socket.u32"), 1000)
-    expect_error("it has 1000 bytes", directory, "--backend", "socket", "--out", os.path.join(top, "none.csv"))
+    expect_error("shorter than the rounds", directory, "--backend", "socket", "--out", os.path.join(top, "none.csv"))
     if [f for f in os.listdir(top) if f.startswith("none")]:
         complain("a failed export leaves a file behind")
     if os.path.exists("/dev/full"):

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 
 #define CALIBRATE_MS 200
 #define RECORDS_SPARE 4096u /* room for frames that others send to the same groups */
@@ -71,6 +71,7 @@ static void release(struct kbp_bench *b)
 		free(b->work[i].rx_path.ns);
 		free(b->work[i].wire.ns);
 	}
+	kbp_watch_close(b);
 	kbp_slice_free(&b->slice);
 	kbp_schedule_close(b->whole);
 	if (b->sent_ticks)
@@ -137,6 +138,8 @@ static int round_run(struct kbp_bench *b, uint32_t round, uint32_t *left, struct
 		rc = kbp_bench_round(b, backend, err);
 		if (!rc)
 			rc = kbp_bench_add_round(b, backend, i, err);
+		if (!rc)
+			kbp_watch_backend(b);
 		if (rc && (!may_skip(b, backend, round, rc) || *left == 1))
 			return rc;
 		if (rc) {
@@ -164,7 +167,9 @@ static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 		if (kbp_slice_make(&b->slice, b->whole, from, to - from))
 			return kbp_fail(err, -ENOMEM, "cut the schedule into rounds",
 					"memory is out: take more rounds");
-		rc = round_run(b, r, &left, err);
+		rc = kbp_watch_round(b, err);
+		if (!rc)
+			rc = round_run(b, r, &left, err);
 	}
 	return rc;
 }
@@ -195,6 +200,8 @@ static int prepare(struct kbp_bench *b, struct kbp_error *err)
 		rc = clock_check(b, err);
 	if (!rc)
 		rc = memory_get(b, err);
+	if (!rc)
+		rc = kbp_watch_open(b, err);
 	return rc;
 }
 
@@ -213,6 +220,7 @@ static int run(struct kbp_bench *b, struct kbp_error *err)
 	}
 	kbp_bench_fingerprint(b);
 	kbp_bench_setup(b);
+	kbp_watch_finish(b);
 	if (b->o.fifo && !b->sh->rx_fifo)
 		kbp_finding_add(
 			b->res, true, "no_fifo", "",

@@ -15,7 +15,6 @@
 struct export
 {
 	struct kbp_export_opts o;
-	const char *dir;
 	const struct kbp_results *res;
 	FILE *to;
 	unsigned done; /* runs */
@@ -36,7 +35,7 @@ static const char *file_of(const struct export *e, const struct kbp_result_run *
 	*gaps = false;
 	if (!strcmp(metric, "tx"))
 		return r->tx_file[0] ? r->tx_file : NULL;
-	return !strcmp(metric, kbp_run_kind(r)) ? r->samples_file : NULL;
+	return !strcmp(metric, kbp_report_kind(r)) ? r->samples_file : NULL;
 }
 
 static bool is_chosen(const struct export *e, const struct kbp_result_run *r)
@@ -261,7 +260,7 @@ static int export_run(struct export *e, const struct kbp_result_run *r, struct k
 	bool gaps;
 	uint32_t *ns;
 	size_t n;
-	int rc = kbp_samples_read(e->dir, file_of(e, r, &gaps), r, &ns, &n, err);
+	int rc = kbp_samples_read(e->res, r, file_of(e, r, &gaps), &ns, &n, err);
 
 	if (rc)
 		return rc;
@@ -296,7 +295,7 @@ static int export_all(struct export *e, struct kbp_error *err)
 
 int kbp_export(const char *dir, const struct kbp_export_opts *opts, struct kbp_error *err)
 {
-	struct export e = { .dir = dir };
+	struct export e = { 0 };
 	char in[PATH_MAX];
 	struct kbp_results *res;
 	int rc;
@@ -313,7 +312,7 @@ int kbp_export(const char *dir, const struct kbp_export_opts *opts, struct kbp_e
 	e.res = res;
 	/* never two kinds of latency in one file */
 	if (!e.o.metric)
-		e.o.metric = res->n_runs ? kbp_run_kind(&res->run[0]) : "one_way";
+		e.o.metric = res->n_runs ? kbp_report_kind(&res->run[0]) : "one_way";
 	rc = export_all(&e, err);
 	kbp_results_free(res);
 	return rc;

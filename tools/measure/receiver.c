@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 #include "tools/measure/plant.h"
 
 #define QUIET_NS 200000000ull /* nothing for so long after the last send: all there is has come */
@@ -351,6 +351,7 @@ static void report(struct receiver *r)
 	}
 	kbp_port_info(r->port, &sh->port);
 	note_dpdk(sh);
+	kbp_libraries_seen(sh->libraries, sizeof(sh->libraries));
 	sh->n_queues = r->n_queues;
 	sh->n_records = r->n_records;
 	sh->overflow = r->overflow;

@@ -178,7 +178,7 @@ int kbp_report_write(const char *dir, const char *file, struct kbp_error *err)
 		return kbp_fail(err, -ENOMEM, "make the report", "memory is out");
 	}
 	snprintf(to, sizeof(to), "%s/report.html", in);
-	rc = kbp_report_gather(p, res, in, err);
+	rc = kbp_report_gather(p, res, err);
 	if (!rc)
 		rc = kbp_report_page(p, err);
 	if (!rc)

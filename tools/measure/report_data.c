@@ -10,12 +10,12 @@
 
 #include "tools/measure/report_parts.h"
 
-const char *kbp_run_kind(const struct kbp_result_run *r)
+const char *kbp_report_kind(const struct kbp_result_run *r)
 {
 	return r->kind[0] ? r->kind : "one_way";
 }
 
-enum kbp_class kbp_run_class(const struct kbp_result_run *r)
+enum kbp_class kbp_report_class(const struct kbp_result_run *r)
 {
 	return r->emulated	 ? KBP_CLASS_EMULATED :
 	       r->virtual_device ? KBP_CLASS_VIRTUAL :
@@ -45,16 +45,16 @@ static unsigned group_of(struct kbp_report *p, const struct kbp_result_run *r)
 
 	for (i = 0; i < p->n_groups; i++) {
 		g = &p->group[i];
-		if (g->class == kbp_run_class(r) && g->rate_pps == r->rate_pps &&
-		    !strcmp(g->kind, kbp_run_kind(r)))
+		if (g->class == kbp_report_class(r) && g->rate_pps == r->rate_pps &&
+		    !strcmp(g->kind, kbp_report_kind(r)))
 			break;
 	}
 	g = &p->group[i];
 	if (i == p->n_groups) {
 		p->n_groups++;
-		g->class = kbp_run_class(r);
+		g->class = kbp_report_class(r);
 		g->rate_pps = r->rate_pps;
-		snprintf(g->kind, sizeof(g->kind), "%s", kbp_run_kind(r));
+		snprintf(g->kind, sizeof(g->kind), "%s", kbp_report_kind(r));
 	}
 	g->n_runs++;
 	return i;
@@ -67,7 +67,7 @@ static void groups_make(struct kbp_report *p)
 		for (unsigned i = 0; i < p->n_runs; i++) {
 			struct kbp_report_run *run = &p->run[i];
 
-			if (kbp_run_class(run->r) != (enum kbp_class) class)
+			if (kbp_report_class(run->r) != (enum kbp_class) class)
 				continue;
 			run->group = group_of(p, run->r);
 			run->style = (p->group[run->group].n_runs - 1) % KBP_STYLES;
@@ -150,12 +150,12 @@ static void compare(struct kbp_report_run *run, uint32_t *sorted, size_t n)
 }
 
 /* 0, or -ENOMEM; samples that are not there are no error of the page. */
-static int samples_gather(struct kbp_report *p, struct kbp_report_run *run, const char *dir)
+static int samples_gather(struct kbp_report *p, struct kbp_report_run *run)
 {
 	struct kbp_error err = { 0 };
 	uint32_t *ns, *sorted;
 	size_t n, n_sorted;
-	int rc = kbp_samples_read(dir, run->r->samples_file, run->r, &ns, &n, &err);
+	int rc = kbp_samples_read(p->res, run->r, run->r->samples_file, &ns, &n, &err);
 
 	if (rc) {
 		snprintf(run->missing, sizeof(run->missing), "%s: %s", err.step, err.hint);
@@ -174,8 +174,7 @@ static int samples_gather(struct kbp_report *p, struct kbp_report_run *run, cons
 	return 0;
 }
 
-int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, const char *dir,
-		      struct kbp_error *err)
+int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, struct kbp_error *err)
 {
 	int rc = 0;
 
@@ -189,12 +188,8 @@ int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, const
 	groups_make(p);
 	for (unsigned i = 0; i < p->n_groups; i++)
 		edges_make(p, i);
-	for (unsigned i = 0; i < p->n_runs && !rc; i++) {
-		if (dir)
-			rc = samples_gather(p, &p->run[i], dir);
-		else
-			strcpy(p->run[i].missing, "no samples were looked for");
-	}
+	for (unsigned i = 0; i < p->n_runs && !rc; i++)
+		rc = samples_gather(p, &p->run[i]);
 	return rc ? kbp_fail(err, rc, "make the report",
 			     "memory is out: a run's samples and as much again are kept at a time") :
 		    0;
@@ -229,7 +224,7 @@ int kbp_verdict_lower(const struct kbp_report *p, const struct kbp_verdict *v)
 				    *b = kbp_report_find(p, v->b, v->rate_pps);
 
 	if (!v->measured || !v->resolved || !a || !b || a == b ||
-	    kbp_run_class(a->r) != kbp_run_class(b->r))
+	    kbp_report_class(a->r) != kbp_report_class(b->r))
 		return 0;
 	/* a difference whose interval holds 0 is none, whatever stands beside it */
 	return v->diff_ns < 0 && v->hi_ns < 0 ? -1 : v->diff_ns > 0 && v->lo_ns > 0 ? 1 : 0;
@@ -242,7 +237,7 @@ const char *kbp_verdict_why(const struct kbp_report *p, const struct kbp_verdict
 
 	if (!a || !b || a == b)
 		return "these runs are not in the results";
-	if (kbp_run_class(a->r) != kbp_run_class(b->r))
+	if (kbp_report_class(a->r) != kbp_report_class(b->r))
 		return "devices of different classes are not ranked";
 	if (v->resolved && !kbp_verdict_lower(p, v))
 		return "the figures contradict the verdict: the interval does not lie on one side of 0";

@@ -13,7 +13,7 @@
 
 #include <kbypass/report.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/compare.h"
 
 #define KBP_PAGE_RUNS 64u
 #define KBP_PAGE_ROWS 400u /* of any table */
@@ -59,11 +59,7 @@ int kbp_results_dir_of(const char *path, char dir[PATH_MAX], struct kbp_error *e
 
 /* ---------------------------------------------------------------- report_samples.c */
 
-/* Reads a file of samples that the rounds of a run divide. The name must be samples/NAME; the file must be as long as
- * the rounds say. The caller frees *ns. -ENOENT: none were kept. */
-int kbp_samples_read(const char *dir, const char *name, const struct kbp_result_run *run,
-		     uint32_t **ns, size_t *n, struct kbp_error *err);
-/* The same samples without warm-up and without KBP_SAMPLE_NONE (`gaps`), sorted; NULL when memory is out. */
+/* A run's samples without warm-up and without KBP_SAMPLE_NONE (`gaps`), sorted; NULL when memory is out. */
 uint32_t *kbp_samples_sorted(const struct kbp_result_run *run, const uint32_t *ns, bool gaps,
 			     size_t *n);
 
@@ -128,11 +124,10 @@ struct kbp_report {
 	struct kbp_out out;
 };
 
-/* report_data.c: groups, and what is drawn, from results and samples in dir (NULL: no samples). */
-int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, const char *dir,
-		      struct kbp_error *err);
-const char *kbp_run_kind(const struct kbp_result_run *r);
-enum kbp_class kbp_run_class(const struct kbp_result_run *r);
+/* report_data.c: groups, and what is drawn, from results and samples in res->dir. */
+int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, struct kbp_error *err);
+const char *kbp_report_kind(const struct kbp_result_run *r);
+enum kbp_class kbp_report_class(const struct kbp_result_run *r);
 /* "virtual", and what that means. */
 const char *kbp_class_name(enum kbp_class c);
 const char *kbp_class_words(enum kbp_class c);
