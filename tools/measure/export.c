@@ -52,7 +52,7 @@ static void list_runs(const struct kbp_results *res, char *buf, size_t size)
 	size_t at = 0;
 
 	snprintf(buf, size, "none");
-	for (uint32_t i = 0; i < res->n_runs && at < size; i++) {
+	for (uint32_t i = 0; res->run && i < res->n_runs && at < size; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 
 		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? ", " : "", r->backend);
