@@ -92,10 +92,7 @@ static void group(struct kbp_report *p, unsigned i)
 		kbp_outf(o, "<section id=\"table-%u\">", i + 1);
 	else
 		kbp_out_raw(o, "<section id=\"table\">");
-	kbp_outf(o, "<h2>%s devices, ",
-		 g->class == KBP_CLASS_REAL    ? "Real" :
-		 g->class == KBP_CLASS_VIRTUAL ? "Virtual" :
-						 "Emulated");
+	kbp_outf(o, "<h2>On %s, ", kbp_class_name(g->class));
 	kbp_out_text(o, g->kind);
 	if (g->rate_pps)
 		kbp_outf(o, ", %s frames/s", kbp_text_count(g->rate_pps, count));
@@ -115,14 +112,15 @@ static void page(struct kbp_report *p)
 	title(p);
 	kbp_page_summary(p);
 	contents(p);
-	/* beside the only table, or before all of them */
-	if (p->n_groups > 1)
+	/* of a sweep before all tables, otherwise beside the first, which has most of the runs */
+	if (kbp_report_sweeps(p))
 		kbp_page_verdicts(p);
 	kbp_page_sweep(p);
-	for (unsigned i = 0; i < p->n_groups; i++)
+	for (unsigned i = 0; i < p->n_groups; i++) {
 		group(p, i);
-	if (p->n_groups < 2)
-		kbp_page_verdicts(p);
+		if (!i && !kbp_report_sweeps(p))
+			kbp_page_verdicts(p);
+	}
 	kbp_page_parts(p);
 	kbp_page_series(p);
 	kbp_page_causes(p);

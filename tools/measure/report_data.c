@@ -15,25 +15,34 @@ const char *kbp_report_kind(const struct kbp_result_run *r)
 	return r->kind[0] ? r->kind : "one_way";
 }
 
+/* The classes that kbp_run_class names. */
 enum kbp_class kbp_report_class(const struct kbp_result_run *r)
 {
-	return r->emulated	 ? KBP_CLASS_EMULATED :
-	       r->virtual_device ? KBP_CLASS_VIRTUAL :
-				   KBP_CLASS_REAL;
+	if (r->emulated)
+		return KBP_CLASS_EMULATED;
+	if (!r->virtual_device)
+		return KBP_CLASS_REAL;
+	return strcmp(r->mode, "emulated") != 0 ? KBP_CLASS_VIRTUAL : KBP_CLASS_MEMORY;
 }
 
 const char *kbp_class_name(enum kbp_class c)
 {
-	return c == KBP_CLASS_EMULATED ? "emulated" : c == KBP_CLASS_VIRTUAL ? "virtual" : "real";
+	static const char *const name[] = { "real devices", "virtual devices", "a wire in memory",
+					    "emulated devices" };
+
+	return name[c];
 }
 
 const char *kbp_class_words(enum kbp_class c)
 {
-	return c == KBP_CLASS_EMULATED ?
-		       "A software NIC: these figures say nothing about a NIC." :
-	       c == KBP_CLASS_VIRTUAL ?
-		       "Veth, virtio or tap: these figures are of software paths, not of a NIC." :
-		       "";
+	static const char *const words[] = {
+		"",
+		"Veth, virtio or tap: these figures are of software paths, not of a NIC.",
+		"No kernel and no NIC is on that wire.",
+		"A software NIC: these figures say nothing about a NIC.",
+	};
+
+	return words[c];
 }
 
 /* ---------------------------------------------------------------- groups */

@@ -87,7 +87,7 @@ unsigned kbp_levels_of(const uint32_t *sorted, size_t n, struct kbp_level *l);
 
 /* ---------------------------------------------------------------- what the page is made of */
 
-enum kbp_class { KBP_CLASS_REAL = 0, KBP_CLASS_VIRTUAL, KBP_CLASS_EMULATED };
+enum kbp_class { KBP_CLASS_REAL = 0, KBP_CLASS_VIRTUAL, KBP_CLASS_MEMORY, KBP_CLASS_EMULATED };
 
 #define KBP_HISTOGRAM_BINS 90u
 #define KBP_SERIES_BUCKETS 220u
@@ -128,7 +128,7 @@ struct kbp_report {
 int kbp_report_gather(struct kbp_report *p, const struct kbp_results *res, struct kbp_error *err);
 const char *kbp_report_kind(const struct kbp_result_run *r);
 enum kbp_class kbp_report_class(const struct kbp_result_run *r);
-/* "virtual", and what that means. */
+/* "virtual devices", and what that means. */
 const char *kbp_class_name(enum kbp_class c);
 const char *kbp_class_words(enum kbp_class c);
 /* The run a verdict speaks of; NULL: there is none, or it is not clear which. */

@@ -27,10 +27,10 @@ const char kbp_page_css[] =
 "p{margin:6px 0;max-width:78em}.lead{font-size:16px}.dim,small,nav,figcaption{color:var(--dim)}small{font-size:12px}\n"
 "a{color:inherit}nav{margin:6px 0 12px}nav a{margin-right:12px}\n"
 ".scroll{overflow-x:auto;max-width:100%}\n"
-"table{border-collapse:collapse;font-size:13px}th,td{padding:4px 10px 4px 0;text-align:left;vertical-align:top;"
+"table{border-collapse:collapse;font-size:13px}th,td{padding:4px 9px 4px 0;text-align:left;vertical-align:top;"
 "border-bottom:1px solid var(--grid)}thead th{font-weight:600;color:var(--dim);border-bottom-color:var(--line);"
 "vertical-align:bottom}tbody th{font-weight:600}.n{text-align:right;white-space:nowrap}"
-".scroll th,.scroll td{overflow-wrap:normal}.scroll tbody th{white-space:nowrap}td.wide{min-width:20em}td.some{min-width:13em}abbr{text-decoration:none}\n"
+".scroll th,.scroll td{overflow-wrap:normal}thead .n{white-space:normal}.scroll tbody th{white-space:nowrap}td.wide{min-width:20em}td.some{min-width:13em}abbr{text-decoration:none}\n"
 ".facts{width:100%;table-layout:fixed}.facts th{width:42%;font-weight:400;color:var(--dim)}\n"
 ".chip{display:inline-block;padding:0 6px;border:1px solid var(--line);border-radius:9px;font-size:12px;"
 "color:var(--dim)}.chip.good{color:var(--good);border-color:currentColor}.chip.bad{color:var(--bad);border-color:currentColor}\n"
@@ -81,5 +81,5 @@ const char kbp_page_js[] =
 "}\n";
 /* clang-format on */
 
-const char kbp_page_css_hash[] = "sha256-E4YsClCs54JZFbx4SzmSlNO1ApE6p7d/HzHQX2gJMRM=";
+const char kbp_page_css_hash[] = "sha256-hMOmG6+6Zi5AuY7440s/si65FypenDkXtytPd68e050=";
 const char kbp_page_js_hash[] = "sha256-FUPGXcxWrkndPDDMzrIuhvr0afWsSfW+OMdLHRaEMak=";

@@ -139,7 +139,7 @@ static void sweep(struct kbp_report *p, unsigned group)
 
 	axes(p, group, &x, &y);
 	snprintf(id, sizeof(id), "sweep-%u", group + 1);
-	snprintf(subject, sizeof(subject), "%s devices, %s", kbp_class_name(p->group[group].class),
+	snprintf(subject, sizeof(subject), "%s, %s", kbp_class_name(p->group[group].class),
 		 p->group[group].kind);
 	kbp_svg_begin(&p->out, id, W, H, "Gap (P99 \u2212 P50) over the rate", subject,
 		      "A line for each backend: its gap with 95 percent intervals over the rate; both axes are "

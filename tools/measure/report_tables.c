@@ -40,7 +40,7 @@ static struct unit unit_of(const struct kbp_report *p, unsigned group)
 		return (struct unit){ 1, 0, "ns" };
 	if (least >= 1e6 && isfinite(least))
 		return (struct unit){ 1e6, 3, "ms" };
-	return (struct unit){ 1e3, least < 10000 ? 3 : 2, "\u00b5s" };
+	return (struct unit){ 1e3, most >= 1e6 ? 1 : least < 10000 ? 3 : 2, "\u00b5s" };
 }
 
 static void cell_interval(struct kbp_out *o, const struct unit *u, const struct kbp_interval *i)
@@ -146,7 +146,7 @@ void kbp_page_group_table(struct kbp_report *p, unsigned group)
 	kbp_outf(o,
 		 TABLE
 		 "<thead><tr><th>backend</th><th>mode, proof</th><th class=\"n\">sent</th>"
-		 "<th class=\"n\">delivered</th><th>drops</th><th class=\"n\">unattributed</th><th class=\"n\">P50 "
+		 "<th class=\"n\">delivered</th><th>drops</th><th class=\"n\">unat\u00adtributed</th><th class=\"n\">P50 "
 		 "%s</th><th class=\"n\">P90</th><th class=\"n\">P99</th><th class=\"n\">P99.9</th><th class=\"n\">max</th>"
 		 "<th class=\"n\">gap %s</th><th class=\"n\">samples</th></tr></thead><tbody>\n",
 		 u.name, u.name);
@@ -244,17 +244,6 @@ static void cell_difference(struct kbp_out *o, const struct kbp_verdict *v)
 		 kbp_text_ns(v->lo_ns, b), v->hi_ns > 0 ? "+" : "", kbp_text_ns(v->hi_ns, c));
 }
 
-static void cell_work(struct kbp_out *o, double us)
-{
-	char count[32];
-
-	if (us >= 100 && us < 1e15)
-		kbp_outf(o, "<td class=\"n\">%s</td></tr>\n",
-			 kbp_text_count((uint64_t)(us + 0.5), count));
-	else
-		kbp_outf(o, "<td class=\"n\">%.3g</td></tr>\n", us);
-}
-
 /* What the difference is known to be, where it was planted. */
 static void cell_planted(struct kbp_report *p, const struct kbp_verdict *v)
 {
@@ -267,7 +256,8 @@ static void cell_planted(struct kbp_report *p, const struct kbp_verdict *v)
 		kbp_outf(&p->out, "<br><small>%s planted</small>", kbp_text_ns(planted, text));
 }
 
-static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
+/* The n verdicts from v on are alike but for their metric. */
+static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v, uint32_t n)
 {
 	int lower = kbp_verdict_lower(p, v);
 	struct kbp_out *o = &p->out;
@@ -279,7 +269,10 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 	kbp_out_in(o, "</th><td>", v->kind, "");
 	if (v->rate_pps)
 		kbp_outf(o, "<br><small>%s frames/s</small>", kbp_text_count(v->rate_pps, count));
-	kbp_out_in(o, "</td><td>", metric_name(v->metric), "</td>");
+	kbp_out_in(o, "</td><td>", n < 3 ? metric_name(v->metric) : "all", "");
+	if (n == 2)
+		kbp_out_in(o, ", ", metric_name(v[1].metric), "");
+	kbp_out_raw(o, "</td>");
 	cell_difference(o, v);
 	if (lower) {
 		kbp_out_in(o, "<td><span class=\"chip good\">resolved</span> ",
@@ -288,7 +281,7 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 		kbp_out_raw(o,
 			    "<td><span class=\"chip\">not resolved</span> the interval holds 0</td>");
 	} else {
-		kbp_out_in(o, "<td class=\"wide\"><span class=\"chip\">not resolved</span> ",
+		kbp_out_in(o, "<td class=\"some\"><span class=\"chip\">not resolved</span> ",
 			   kbp_verdict_why(p, v), "</td>");
 	}
 	if (v->measured)
@@ -302,9 +295,17 @@ static void verdict_row(struct kbp_report *p, const struct kbp_verdict *v)
 	else
 		kbp_out_raw(o, "<td class=\"n\">unknown</td>");
 	if (v->measured)
-		cell_work(o, fabs(v->work_us_per_s));
+		kbp_outf(o, "<td class=\"n\">%s</td></tr>\n",
+			 kbp_text_ns(1e3 * fabs(v->work_us_per_s), count));
 	else
 		kbp_out_raw(o, "<td>\u2013</td></tr>\n");
+}
+
+/* Of one pair, which must not be compared in either metric, for the same reason. */
+static bool same_refusal(const struct kbp_verdict *a, const struct kbp_verdict *b)
+{
+	return !a->measured && !b->measured && !strcmp(a->a, b->a) && !strcmp(a->b, b->b) &&
+	       !strcmp(a->kind, b->kind) && a->rate_pps == b->rate_pps && !strcmp(a->text, b->text);
 }
 
 void kbp_page_verdicts(struct kbp_report *p)
@@ -327,16 +328,21 @@ void kbp_page_verdicts(struct kbp_report *p)
 		o, TABLE
 		"<thead><tr><th>pair</th><th>latency</th><th>metric</th><th class=\"n\">difference</th>"
 		"<th class=\"n\">95 % interval</th><th>verdict</th><th class=\"n\">p (Holm)</th>"
-		"<th class=\"n\">samples needed</th><th class=\"n\">work \u00b5s/s</th></tr></thead>"
+		"<th class=\"n\">samples needed</th><th class=\"n\">work a second</th></tr></thead>"
 		"<tbody>\n");
-	for (uint32_t i = 0; i < n; i++)
-		verdict_row(p, &res->verdict[i]);
+	for (uint32_t i = 0, alike; i < n; i += alike) {
+		for (alike = 1;
+		     i + alike < n && same_refusal(&res->verdict[i], &res->verdict[i + alike]);
+		     alike++)
+			;
+		verdict_row(p, &res->verdict[i], alike);
+	}
 	kbp_out_raw(
 		o, TABLE_END
 		"<p class=\"dim\">Difference is first minus second: negative means that the first is lower. "
 		"The interval is of that comparison alone; p is corrected for all comparisons of the table "
 		"(Holm). Samples needed, of each, to resolve this difference at this noise. Work: the "
-		"difference times the rate, microseconds in a second.</p>\n");
+		"difference times the rate.</p>\n");
 	more_rows(o, n, res->n_verdicts);
 	kbp_out_raw(o, "</section>\n");
 }

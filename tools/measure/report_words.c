@@ -93,12 +93,41 @@ static void why_words(struct kbp_report *p, const struct kbp_verdict *v)
 		kbp_outf(o, "; %s samples of each would tell", kbp_text_count(v->samples_needed, a));
 }
 
+/* Many of them: how many, and of what sort their reasons are. */
+static void say_many_unresolved(struct kbp_report *p, unsigned group, const char *metric, unsigned all)
+{
+	struct kbp_out *o = &p->out;
+	unsigned overlap = 0, forbidden = 0;
+
+	for (uint32_t i = 0; i < p->res->n_verdicts; i++) {
+		const struct kbp_verdict *v = &p->res->verdict[i];
+
+		if (kbp_verdict_lower(p, v) || !speaks_of(p, v, group, metric))
+			continue;
+		overlap += v->measured && !strcmp(v->why, "overlap");
+		forbidden += !v->measured;
+	}
+	kbp_outf(o, "Not resolved in %s: %s%u pairs", metric_words(metric),
+		 count_of(p, group, metric, true) ? "" : "all ", all);
+	if (overlap == all)
+		kbp_out_raw(o, ", for the 95 % interval of each difference holds 0");
+	else if (overlap)
+		kbp_outf(o, "; of %u the 95 %% interval of the difference holds 0", overlap);
+	if (forbidden)
+		kbp_outf(o, "; %u must not be compared", forbidden);
+	kbp_out_raw(o, " (<a href=\"#verdicts\">which, and why</a>). ");
+}
+
 static void say_unresolved(struct kbp_report *p, unsigned group, const char *metric)
 {
 	struct kbp_out *o = &p->out;
 	unsigned said = 0, all = count_of(p, group, metric, false);
 
-	for (uint32_t i = 0; i < p->res->n_verdicts && said < SENTENCES_MAX; i++) {
+	if (all > 2) {
+		say_many_unresolved(p, group, metric, all);
+		return;
+	}
+	for (uint32_t i = 0; i < p->res->n_verdicts; i++) {
 		const struct kbp_verdict *v = &p->res->verdict[i];
 
 		if (kbp_verdict_lower(p, v) || !speaks_of(p, v, group, metric))
@@ -112,8 +141,6 @@ static void say_unresolved(struct kbp_report *p, unsigned group, const char *met
 		kbp_out_raw(o, ")");
 		said++;
 	}
-	if (all > said)
-		kbp_outf(o, "; and %u more pairs", all - said);
 	kbp_out_raw(o, said ? ". " : "");
 }
 
@@ -150,7 +177,7 @@ static void say_group(struct kbp_report *p, unsigned group)
 		resolved += count_of(p, group, metrics[i], true);
 		open += count_of(p, group, metrics[i], false);
 	}
-	kbp_outf(o, "<p class=\"lead\">On %s devices, ", kbp_class_name(g->class));
+	kbp_outf(o, "<p class=\"lead\">On %s, ", kbp_class_name(g->class));
 	kbp_out_text(o, g->kind);
 	if (g->rate_pps)
 		kbp_outf(o, " at %s frames/s", kbp_text_count(g->rate_pps, count));
