@@ -339,7 +339,7 @@ void kbp_finding_add(struct kbp_results *res, bool note, const char *code, const
 /* Nothing in it, or only what a bench has written before it was killed. */
 static bool dir_is_free(const char *path)
 {
-	static const char *const ours[] = { ".", "..", "samples", "results.json.tmp" };
+	static const char *const ours[] = { ".", "..", "samples", "results.json.tmp", "report.html" };
 	DIR *d = opendir(path);
 	struct dirent *e;
 	bool found = true;
@@ -532,7 +532,7 @@ static void samples_sweep(const struct kbp_results *res, const char *dir)
 
 int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err)
 {
-	char path[PATH_MAX], *text = kbp_results_json(res);
+	char path[PATH_MAX], page[PATH_MAX], *text = kbp_results_json(res);
 	size_t n;
 	int rc;
 
@@ -541,6 +541,7 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	n = strlen(text);
 	text[n] = '\n'; /* in place of the NUL: files end with a newline */
 	snprintf(path, sizeof(path), "%s/results.json", dir);
+	snprintf(page, sizeof(page), "%s/report.html", dir);
 	rc = tmp_write(path, text, n + 1, err);
 	free(text);
 	if (rc)
@@ -548,6 +549,7 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	/* all is on the disk. In between there are no results rather than old ones with new
 	 * samples */
 	unlink(path);
+	unlink(page); /* it is of the old ones */
 	for (uint32_t i = 0; i < FILES_OF_RUN * res->n_runs && !rc; i++) {
 		const char *file = file_of(&res->run[i / FILES_OF_RUN], (int)(i % FILES_OF_RUN));
 
