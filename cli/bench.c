@@ -18,7 +18,7 @@ struct given {
 	const char *mode, *timing;
 	uint32_t rate, rounds, burst, size, cpu_rx, cpu_tx, ring, rcvbuf, seed, flows;
 	double delay_ns;
-	uint32_t trials;
+	uint32_t trials, samples;
 	bool lab, poisson, json, profile, self_test;
 };
 
@@ -180,8 +180,10 @@ static int parse(struct given *g, int argc, char **argv)
 		  CLI_FLAG, &g->self_test, 0, 0 },
 		{ "trials", "N", "self-test: of each case (default 2000)", CLI_U32, &g->trials, 10,
 		  1000000 },
-		{ "profile", NULL, "what each operation costs, instead of rounds (ef_vi, ef_vi_sim)",
-		  CLI_FLAG, &g->profile, 0, 0 },
+		{ "profile", NULL, "what each operation costs, instead of rounds", CLI_FLAG,
+		  &g->profile, 0, 0 },
+		{ "samples", "N", "profile: of each operation (default 5000)", CLI_U32, &g->samples,
+		  1000, 1000000 },
 		{ "out", "DIR", "write results.json and every sample there", CLI_TEXT, &o->out_dir,
 		  0, 0 },
 		CLI_JSON_OPTION(&g->json),
@@ -206,7 +208,7 @@ static int parse(struct given *g, int argc, char **argv)
 		"of the tail were on their way. What tracing adds is the verdict of NAME~traced - NAME.\n"
 		"With --profile it times the operations of the data path one by one instead: an empty\n"
 		"poll, a received frame, a sent one. It takes --backend, --ef-vi, --rx, --tx, --ring,\n"
-		"--cpu-rx, --fifo, --out and --json, and needs no root for ef_vi_sim.",
+		"--samples, --cpu-rx, --fifo, --out and --json, and needs no root for ef_vi_sim.",
 		options, sizeof(options) / sizeof(options[0])
 	};
 
@@ -293,6 +295,7 @@ static int profile_run(const struct given *g, struct kbp_results **res, struct k
 	o.backends = g->o.backends;
 	o.ef_vi_words = g->o.ef_vi_words;
 	o.rx_ring = g->ring;
+	o.samples = g->samples;
 	o.cpu = g->cpu_rx == NOT_GIVEN ? 0 : (int)g->cpu_rx + 1;
 	o.fifo = g->o.fifo;
 	o.out_dir = g->o.out_dir;

@@ -63,13 +63,25 @@ static void print_row(const struct kbp_profile_op *r)
 	       published_text(r, published));
 }
 
-/* The device that figures were published for; NULL: none were. */
-static const struct kbp_published *published_of(const struct kbp_profile_op *r, uint32_t n)
+/* Whose figures stand beside ours: each device once, with the operations. */
+static void print_published(const struct kbp_profile_op *r, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (r[i].published.high_ns > 0)
-			return &r[i].published;
-	return NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct kbp_published *p = &r[i].published;
+		bool told = !(p->high_ns > 0);
+
+		for (uint32_t k = 0; k < i && !told; k++)
+			told = r[k].published.high_ns > 0 &&
+			       !strcmp(r[k].published.device, p->device);
+		if (told)
+			continue;
+		printf("published, %s: ", p->device);
+		for (uint32_t k = i; k < n; k++)
+			if (!strcmp(r[k].published.device, p->device) &&
+			    (k == i || strcmp(r[k].op, r[k - 1].op) != 0))
+				printf("%s%s", k == i ? "" : ", ", r[k].op);
+		printf(", by \"%s\"\n", p->source);
+	}
 }
 
 /* Notes of the rows, each once, with the rows it belongs to. */
@@ -93,22 +105,20 @@ static void print_notes(const struct kbp_profile_op *r, uint32_t n)
 /* The n rows of one backend. */
 static void print_block(const struct kbp_results *res, const struct kbp_profile_op *r, uint32_t n)
 {
-	const struct kbp_published *p = published_of(r, n);
-	char wire[32];
+	char wire[48];
 
 	snprintf(wire, sizeof(wire), "wire_%s", r->backend);
 	printf("\n%s: %s, wire %s\n", r->backend,
 	       r->emulated ? "emulated (software NIC): these figures say nothing about a NIC" :
-			     "real device",
+	       r->virtual_device ? "virtual device: the software's own work, and nothing about a NIC" :
+				   "real device",
 	       fact(res, wire));
-	printf("%s%-10s %-6s %8s %8s %8s %8s  %8s %8s %8s %8s  %-16s %6s  %s%s%s\n", cli_bold(),
+	printf("%s%-10s %-6s %8s %8s %8s %8s  %8s %8s %8s %8s  %-16s %6s  %s%s\n", cli_bold(),
 	       "operation", "form", "P50 ns", "P99 ns", "gap ns", "min ns", "P50 cyc", "P99 cyc",
-	       "gap cyc", "min cyc", "timed", "timer", p ? "published, " : "", p ? p->device : "",
-	       cli_plain());
+	       "gap cyc", "min cyc", "timed", "timer", "published", cli_plain());
 	for (uint32_t i = 0; i < n; i++)
 		print_row(&r[i]);
-	if (p)
-		printf("published, %s: ns on that device, by \"%s\"\n", p->device, p->source);
+	print_published(r, n);
 	print_notes(r, n);
 }
 

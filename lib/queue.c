@@ -400,14 +400,12 @@ int kbp_wait(struct kbp_queue *const *queues, unsigned n, int64_t timeout_ns)
 	}
 	for (;;) {
 		int64_t left = timeout_ns < 0 ? INT64_MAX : until - now_ns();
-		int64_t slice = left < most ? left : most;
+		int64_t slice = left < 0 ? 0 : left < most ? left : most;
 		struct timespec ts;
 		int rc = ready_now(queues, n);
 
 		if (rc)
 			return rc;
-		if (left <= 0)
-			return 0;
 		ts = (struct timespec){ .tv_sec = slice / 1000000000, .tv_nsec = slice % 1000000000 };
 		rc = ppoll(fds, n, &ts, NULL);
 		if (rc < 0) {
@@ -418,6 +416,8 @@ int kbp_wait(struct kbp_queue *const *queues, unsigned n, int64_t timeout_ns)
 		}
 		if (rc > 0)
 			return rc;
+		if (left <= 0) /* without any time at all, what only the kernel knows was looked at once */
+			return 0;
 	}
 }
 

@@ -248,11 +248,12 @@ struct kbp_published {
 /* One operation of a backend in one form. Nothing is subtracted: what the timer itself adds to each
  * figure stands beside it. */
 struct kbp_profile_op {
-	char backend[16];
-	bool emulated;	/* a software NIC: says nothing about a device */
-	char op[16];	/* stable: "poll_empty", "poll_one", "rx_full", "release", "tx_full",
+	char backend[KBP_SUBJECT_MAX];
+	bool emulated;	     /* a software NIC: says nothing about a device */
+	bool virtual_device; /* veth, memory: the software's own work alone */
+	char op[16];	     /* stable: "poll_empty", "poll_one", "rx_full", "release", "tx_full",
 			* "timestamp" */
-	char form[8];	/* "inline" or "array" */
+	char form[8];	     /* "inline" or "array" */
 	uint32_t batch; /* operations in a sample, whose mean the sample is; 1: each by itself */
 	uint64_t samples;
 	double timer_ns;		    /* the timer's own part of each figure, at the median */
@@ -501,11 +502,13 @@ KBP_API int kbp_profile_run(const struct kbp_profile_opts *opts, kbp_bench_progr
 
 /* kbp_profile_published - what was published for an operation.
  *
+ * zerocopy: af_xdp: that is the mode; otherwise figures of copy mode are given, where they differ.
  * Returns:  the figure, its device and its source; NULL when there is none.
  * Owns:     static; never freed.
  * Blocks:   never.
  * Threads:  any. */
-KBP_API const struct kbp_published *kbp_profile_published(const char *backend, const char *op);
+KBP_API const struct kbp_published *kbp_profile_published(const char *backend, const char *op,
+							  bool zerocopy);
 
 #ifdef __cplusplus
 }

@@ -112,7 +112,7 @@ static void published_figures_are_those_of_the_article_and_only_for_what_it_has(
 
 	(void)state;
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(want); i++) {
-		const struct kbp_published *p = kbp_profile_published("ef_vi", want[i].op);
+		const struct kbp_published *p = kbp_profile_published("ef_vi", want[i].op, false);
 
 		assert_non_null(p);
 		assert_true(near(p->low_ns, want[i].low));
@@ -120,9 +120,13 @@ static void published_figures_are_those_of_the_article_and_only_for_what_it_has(
 		assert_string_equal(p->device, "SFN8522");
 		assert_true(p->source[0] != '\0');
 	}
-	assert_null(kbp_profile_published("ef_vi", "release"));
-	assert_null(kbp_profile_published("ef_vi", "timestamp"));
-	assert_null(kbp_profile_published("socket", "rx_full"));
+	assert_null(kbp_profile_published("ef_vi", "release", false));
+	assert_null(kbp_profile_published("ef_vi", "timestamp", false));
+	assert_null(kbp_profile_published("socket", "rx_full", false));
+	assert_true(near(kbp_profile_published("dpdk:af_packet", "rx_full", false)->high_ns, 45));
+	assert_string_equal(kbp_profile_published("dpdk", "release", false)->device, "i40e");
+	assert_true(near(kbp_profile_published("af_xdp", "rx_full", false)->high_ns, 150));
+	assert_true(near(kbp_profile_published("af_xdp", "rx_full", true)->high_ns, 80));
 }
 
 /* ---------------------------------------------------------------- on disk */
@@ -165,7 +169,7 @@ static struct kbp_results *example(void)
 		r[i].ns = (struct kbp_profile_cost){ 100.0 / 3, 200.0 / 3, 100.0 / 3, 10.0 / 3 };
 		r[i].cycles = (struct kbp_profile_cost){ 260, 520, 260, 26 };
 	}
-	r[0].published = *kbp_profile_published("ef_vi_sim", "rx_full");
+	r[0].published = *kbp_profile_published("ef_vi_sim", "rx_full", false);
 	strcpy(r[1].note, "two words");
 	return res;
 }

@@ -306,6 +306,8 @@ static void read_row(struct kbp_json_place *p, json_t *o, struct kbp_profile_op 
 {
 	kbp_json_read_text(p, o, "backend", r->backend, sizeof(r->backend));
 	r->emulated = kbp_json_bool(p, o, "emulated");
+	if (json_object_get(o, "virtual")) /* the first files did not have it */
+		r->virtual_device = kbp_json_bool(p, o, "virtual");
 	kbp_json_read_text(p, o, "op", r->op, sizeof(r->op));
 	kbp_json_read_text(p, o, "form", r->form, sizeof(r->form));
 	r->batch = kbp_json_u32(p, o, "batch");

@@ -38,9 +38,9 @@ int kbp_bench_port(const struct kbp_bench *b, const char *backend, enum kbp_lab_
 
 	kbp_bench_path(backend, &path);
 	if (path.memory) {
-		ifname = "net_memif0";
+		ifname = b->one_process && side == KBP_LAB_TX ? "net_memif1" : "net_memif0";
 		snprintf(args, sizeof(args), "mtu=%u devargs=role=%s,socket=kbypass-%d,rsize=11",
-			 b->whole->mtu_min > LAB_MTU ? b->whole->mtu_min : LAB_MTU,
+			 b->whole && b->whole->mtu_min > LAB_MTU ? b->whole->mtu_min : LAB_MTU,
 			 side == KBP_LAB_RX ? "server" : "client", (int)getppid());
 	} else if (path.pmd[0]) {
 		snprintf(args, sizeof(args), "pmd=%s", path.pmd);

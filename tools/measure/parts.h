@@ -184,11 +184,12 @@ struct kbp_bench {
 	struct kbp_bench_opts o; /* defaults filled in */
 	struct kbp_lab_info net; /* the two hosts; netns "": where we are */
 	bool lab;
-	bool loopback;	 /* one host is both ends */
-	uint32_t mtu[2]; /* of given interfaces, by enum kbp_lab_side */
-	int out_fd;	 /* holds the lock on out_dir; -1: none */
-	bool out_made;	 /* there was no out_dir */
-	bool measured;	 /* the results are complete, whether or not they could be written */
+	bool loopback;	  /* one host is both ends */
+	bool one_process; /* is both ends of the wire */
+	uint32_t mtu[2];  /* of given interfaces, by enum kbp_lab_side */
+	int out_fd;	  /* holds the lock on out_dir; -1: none */
+	bool out_made;	  /* there was no out_dir */
+	bool measured;	  /* the results are complete, whether or not they could be written */
 	int cpu_rx, cpu_tx;
 	uint32_t n_cpus; /* this process may use */
 	struct kbp_tsc tsc;
@@ -322,7 +323,9 @@ struct kbp_profile_shared {
 
 /* One backend to be measured, in a process of its own. */
 struct kbp_profile_work {
-	const char *backend, *rx_ifname, *tx_ifname;
+	const char *backend;
+	const struct kbp_bench *bench; /* whose network it is; NULL: ef_vi's by the names below */
+	const char *rx_ifname, *tx_ifname;
 	const char *rx_words, *tx_words; /* kbp_port_opts.args */
 	uint32_t samples, rx_ring;
 	int cpu;

@@ -37,23 +37,36 @@ struct profile {
 
 #define ARTICLE "Solarflare ef_vi vs DPDK vs AF_XDP: A Decision Framework for Kernel Bypass in 2026"
 
-/* The software NIC stands in for the same card, so it stands beside the same figures. */
+/* The article measured ef_vi on an SFN8522 and DPDK with i40e, and names no device for AF_XDP. The software NIC stands in
+ * for the same card, so it stands beside the same figures. */
 static const struct {
-	const char *op;
+	const char *backend, *op;
+	int zerocopy; /* 1: in that mode, 0: in another, -1: whichever */
 	struct kbp_published figure;
 } published[] = {
-	{ "poll_empty", { 2, 3, "SFN8522", ARTICLE } },
-	{ "poll_one", { 8, 12, "SFN8522", ARTICLE } },
-	{ "rx_full", { 15, 22, "SFN8522", ARTICLE } },
-	{ "tx_full", { 18, 28, "SFN8522", ARTICLE } },
+	{ "ef_vi", "poll_empty", -1, { 2, 3, "SFN8522", ARTICLE } },
+	{ "ef_vi", "poll_one", -1, { 8, 12, "SFN8522", ARTICLE } },
+	{ "ef_vi", "rx_full", -1, { 15, 22, "SFN8522", ARTICLE } },
+	{ "ef_vi", "tx_full", -1, { 18, 28, "SFN8522", ARTICLE } },
+	{ "dpdk", "poll_empty", -1, { 5, 8, "i40e", ARTICLE } },
+	{ "dpdk", "poll_one", -1, { 22, 35, "i40e", ARTICLE } },
+	{ "dpdk", "rx_full", -1, { 28, 45, "i40e", ARTICLE } },
+	{ "dpdk", "release", -1, { 3, 6, "i40e", ARTICLE } },
+	{ "af_xdp", "poll_empty", -1, { 8, 15, "AF_XDP, device not named", ARTICLE } },
+	{ "af_xdp", "rx_full", 1, { 45, 80, "AF_XDP zero-copy, not named", ARTICLE } },
+	{ "af_xdp", "rx_full", 0, { 80, 150, "AF_XDP copy, not named", ARTICLE } },
 };
 
-const struct kbp_published *kbp_profile_published(const char *backend, const char *op)
+const struct kbp_published *kbp_profile_published(const char *backend, const char *op, bool zerocopy)
 {
-	if (strcmp(backend, "ef_vi") != 0 && strcmp(backend, "ef_vi_sim") != 0)
-		return NULL;
+	struct kbp_bench_path path;
+
+	kbp_bench_path(backend, &path);
+	if (!strcmp(path.name, "ef_vi_sim"))
+		strcpy(path.name, "ef_vi");
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(published); i++)
-		if (!strcmp(published[i].op, op))
+		if (!strcmp(published[i].backend, path.name) && !strcmp(published[i].op, op) &&
+		    (published[i].zerocopy < 0 || published[i].zerocopy == zerocopy))
 			return &published[i].figure;
 	return NULL;
 }
@@ -84,7 +97,8 @@ static int options_check(struct profile *p, struct kbp_error *err)
 /* All that there are, so that each that is left out is told of with its reason. */
 static int backends_read(struct profile *p, struct kbp_error *err)
 {
-	static const char *const all[] = { "socket", "af_xdp", "ef_vi", "ef_vi_sim" };
+	static const char *const all[] = { "socket",	  "af_xdp", "dpdk:af_packet",
+					   "dpdk:af_xdp", "ef_vi",  "ef_vi_sim" };
 	int rc;
 
 	if (!p->o.backends) {
@@ -216,6 +230,30 @@ static int child_run(struct profile *p, struct kbp_profile_work *w, bool *ours, 
 	return err->code ? err->code : -EIO;
 }
 
+static bool is_ef_vi(const char *backend)
+{
+	return !strncmp(backend, "ef_vi", 5);
+}
+
+/* What is no ef_vi and no wire in memory needs two hosts: those that were named, or a lab. */
+static int hosts(struct profile *p, const char *backend, struct kbp_error *err)
+{
+	struct kbp_lab_opts l = { .size = sizeof(l), .flags = KBP_LAB_EPHEMERAL };
+	struct kbp_bench_path path;
+	int rc;
+
+	kbp_bench_path(backend, &path);
+	if (is_ef_vi(backend) || path.memory || p->b.net.host[0].ifname[0])
+		return 0;
+	if (p->o.rx_ifname)
+		return kbp_bench_network(&p->b, err);
+	rc = kbp_lab_up(&l, &p->b.net, err);
+	p->b.lab = !rc;
+	if (rc)
+		memset(&p->b.net, 0, sizeof(p->b.net));
+	return rc;
+}
+
 /* Two names that no interface has: one of that name would be attached to. */
 static bool sim_names(char name[2][IF_NAMESIZE])
 {
@@ -237,6 +275,11 @@ static int wire_choose(const struct profile *p, struct kbp_profile_work *w,
 	w->rx_ifname = p->o.rx_ifname;
 	w->tx_ifname = p->o.tx_ifname;
 	w->rx_words = w->tx_words = p->o.ef_vi_words;
+	w->bench = is_ef_vi(w->backend) ? NULL : &p->b;
+	if (w->bench) {
+		w->rx_ifname = p->b.net.host[KBP_LAB_RX].ifname;
+		w->tx_ifname = p->b.net.host[KBP_LAB_TX].ifname;
+	}
 	if (strcmp(w->backend, "ef_vi_sim") != 0)
 		return 0;
 	if (!sim_names(name))
@@ -263,26 +306,41 @@ static int backend_profile(struct profile *p, const char *backend, bool *ours, s
 				      .fifo = p->o.fifo,
 				      .tsc = p->b.tsc,
 				      .sh = p->sh };
-	char name[2][IF_NAMESIZE], words[2][512], wire[24];
-	int rc = wire_choose(p, &w, name, words, err);
+	char name[2][IF_NAMESIZE], words[2][512], wire[31];
+	struct kbp_bench_path path;
+	int rc = hosts(p, backend, err);
 
 	*ours = false;
+	if (!rc)
+		rc = wire_choose(p, &w, name, words, err);
 	if (!rc)
 		rc = child_run(p, &w, ours, err);
 	if (rc)
 		return rc;
 	*ours = true;
 	snprintf(wire, sizeof(wire), "wire_%s", backend);
-	kbp_fact_text(&p->b.res->setup, &p->b.res->n_setup, wire, "%s to %s%s", w.tx_ifname,
-		      w.rx_ifname, strcmp(backend, "ef_vi_sim") ? "" : ", in memory");
+	kbp_bench_path(backend, &path);
+	kbp_fact_text(&p->b.res->setup, &p->b.res->n_setup, wire, "%s%s%s%s",
+		      path.memory ? "" : w.tx_ifname, path.memory ? "" : " to ",
+		      path.memory ? "" : w.rx_ifname,
+		      path.memory ? "memif, in memory" :
+		      strcmp(backend, "ef_vi_sim") ?
+				    p->b.lab && !is_ef_vi(backend) ? ", a veth pair" : "" :
+				    ", in memory");
 	return rows_take(p, backend, err);
 }
 
 /* Why this backend is not even tried; NULL: it is. */
 static const char *left_out(const struct profile *p, const char *backend)
 {
-	if (strcmp(backend, "ef_vi") != 0 && strcmp(backend, "ef_vi_sim") != 0)
-		return "not profiled yet: ef_vi and ef_vi_sim are";
+	struct kbp_bench_path path;
+
+	kbp_bench_path(backend, &path);
+	if (path.memory)
+		return "not profiled: one thread is both ends of the wire, and two net_memif of one process do not meet; "
+		       "dpdk:af_packet and dpdk:af_xdp are";
+	if (path.variant)
+		return "not profiled: variants are a bench's";
 	if (!strcmp(backend, "ef_vi") && !p->o.rx_ifname)
 		return "not profiled: that takes two of its interfaces at the ends of one wire, and none were named "
 		       "(--rx and --tx)";
@@ -408,6 +466,9 @@ int kbp_profile_run(const struct kbp_profile_opts *opts, kbp_bench_progress_fn p
 	memcpy(&p->o, opts, opts->size);
 	p->b.o.backends = p->o.backends;
 	p->b.o.out_dir = p->o.out_dir;
+	p->b.o.rx_ifname = p->o.rx_ifname;
+	p->b.o.tx_ifname = p->o.tx_ifname;
+	p->b.one_process = true;
 	p->b.out_fd = -1;
 	p->b.progress = progress;
 	p->b.progress_arg = arg;
@@ -415,6 +476,8 @@ int kbp_profile_run(const struct kbp_profile_opts *opts, kbp_bench_progress_fn p
 		rc = kbp_fail(err, -ENOMEM, "profile", "memory is out");
 	else
 		rc = profile_and_keep(p, err);
+	if (p->b.lab)
+		kbp_lab_down(p->b.net.prefix, NULL);
 	if (p->b.out_fd >= 0)
 		close(p->b.out_fd);
 	if (p->sh != MAP_FAILED)

@@ -7,22 +7,18 @@
  * up is tidied up outside. Every sample of an operation consists of pieces: as many operations as can be
  * done without anything in between, timed together.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/profile_bed.h"
 
 #define FIFO_PRIORITY 10
-#define PORT 31001u /* as the bench's generator */
-#define BURST 32u
 #define TX_AT_ONCE 8u	    /* as many as fit the part of an adapter's memory that PIO gives a VI */
 #define SETTLE_NS 20000000u /* a frame takes no longer, on any wire between two ports */
 #define STAMPS_NS 2000000000u /* the first clock event: a second at the most */
-#define APART_NS 20000u	      /* frames sent together arrive within that of each other, each */
 #define TRIES_APART 8u	      /* failures in a row after which a software NIC is waited for too */
 #define TRIES 1000u	      /* of a piece, one after the other ... */
 #define TRIES_NS 1000000000u  /* ... or for so long */
@@ -30,41 +26,13 @@
 #define PROBES_MAX 4u
 #define PROBE_BATCH 64u
 
-/* A queue that receives, and what arrives at it. */
-struct target {
-	struct kbp_queue *q;
-	struct kbp_txflow *feed;
-};
-
-/* Two ports on one wire, and what goes over it. */
-struct bed {
-	const struct kbp_profile_work *w;
-	struct kbp_port *rx_port, *tx_port;
-	struct target target[2]; /* without and with receive stamps */
-	struct kbp_queue *txq;
-	struct kbp_txflow *aside; /* arrives at nobody's queue */
-	struct kbp_tx tx;	  /* of aside */
-	/* the target in use */
-	struct kbp_queue *rxq;
-	struct kbp_rx rx;
-	struct kbp_txflow *feed;
-	bool inline_form, emulated;
-	uint32_t out;	   /* frames sent to rxq that it has not handed over */
-	uint64_t apart_ns; /* what frames behind the first one are given to arrive */
-	/* what handlers see and do */
-	uint64_t end;
-	uint64_t words; /* of frames read and stamps taken: so that they are */
-	uint32_t n_kept, want_kept;
-	struct kbp_frame kept[BURST];
-};
-
 /* An operation in one form. A piece is n operations at most `at_once`; false: it did not come off as
  * meant and is tried again. */
 struct way {
 	const char *op, *form, *note, *note_emulated;
 	uint32_t at_once;
 	bool stamps; /* on a queue with receive stamps */
-	bool (*piece)(struct bed *b, uint32_t n, uint64_t *ticks);
+	bool (*piece)(struct kbp_bed *b, uint32_t n, uint64_t *ticks);
 };
 
 /* ---------------------------------------------------------------- the clock */
@@ -90,7 +58,7 @@ static inline __attribute__((always_inline)) uint64_t timer_end(void)
 	return kbp_tsc_now_ordered();
 }
 
-static bool timer_piece(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool timer_piece(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	uint64_t begin = timer_begin();
 
@@ -102,7 +70,7 @@ static bool timer_piece(struct bed *b, uint32_t n, uint64_t *ticks)
 
 /* ---------------------------------------------------------------- outside of the timed part */
 
-static uint32_t payload_write(struct bed *b, const struct kbp_frame *f)
+static uint32_t payload_write(struct kbp_bed *b, const struct kbp_frame *f)
 {
 	memcpy(f->data, &b->words, sizeof(b->words));
 	return KBP_PROFILE_PAYLOAD;
@@ -115,33 +83,35 @@ static uint32_t fill(struct kbp_tx tx, struct kbp_frame f, void *arg)
 }
 
 /* What was sent is told of, and its buffers come back. */
-static void sent_collect(struct bed *b)
+static void sent_collect(struct kbp_bed *b)
 {
 	const struct kbp_hot_tx *count = b->txq->tx_count;
 	uint64_t until = kbp_tsc_now() + kbp_tsc_ticks(&b->w->tsc, SETTLE_NS);
 
+	if (!b->both) /* buffers come back by themselves */
+		return;
 	do {
-		struct kbp_frame f[BURST];
-		unsigned n = kbp_rx_peek(b->txq, f, BURST);
+		struct kbp_frame f[KBP_BED_BURST];
+		unsigned n = kbp_rx_peek(b->txq, f, KBP_BED_BURST);
 
 		if (n)
 			kbp_rx_release(b->txq, f, n);
 	} while (count->completions != count->frames && kbp_tsc_now() < until);
 }
 
-static bool ready(struct bed *b)
+static bool ready(struct kbp_bed *b)
 {
 	return kbp_wait(&b->rxq, 1, 0) > 0;
 }
 
 /* Whatever an earlier piece left behind is received. */
-static void rx_drain(struct bed *b)
+static void rx_drain(struct kbp_bed *b)
 {
 	uint64_t until = kbp_tsc_now() + kbp_tsc_ticks(&b->w->tsc, SETTLE_NS);
 
 	while (b->out && kbp_tsc_now() < until) {
-		struct kbp_frame f[BURST];
-		unsigned n = kbp_rx_peek(b->rxq, f, BURST);
+		struct kbp_frame f[KBP_BED_BURST];
+		unsigned n = kbp_rx_peek(b->rxq, f, KBP_BED_BURST);
 
 		if (n)
 			kbp_rx_release(b->rxq, f, n);
@@ -151,7 +121,7 @@ static void rx_drain(struct bed *b)
 }
 
 /* n frames wait at rxq and nothing else does; the device has had its turn. */
-static bool frames_wait(struct bed *b, uint32_t n)
+static bool frames_wait(struct kbp_bed *b, uint32_t n)
 {
 	uint64_t now, first = 0, until, apart = kbp_tsc_ticks(&b->w->tsc, b->apart_ns);
 
@@ -174,12 +144,12 @@ static bool frames_wait(struct bed *b, uint32_t n)
 	return first && kbp_queue_state(b->rxq) == KBP_QUEUE_UP;
 }
 
-static void received(struct bed *b, uint32_t n)
+static void received(struct kbp_bed *b, uint32_t n)
 {
 	b->out -= n < b->out ? n : b->out;
 }
 
-static inline void look(struct bed *b, const struct kbp_frame *f)
+static inline void look(struct kbp_bed *b, const struct kbp_frame *f)
 {
 	uint64_t word;
 
@@ -196,7 +166,7 @@ static unsigned on_read(struct kbp_rx rx, struct kbp_frame f, void *arg)
 	return KBP_DONE;
 }
 
-static bool poll_empty_inline(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool poll_empty_inline(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	const struct kbp_rx rx = b->rx;
 	unsigned got = 0;
@@ -206,14 +176,14 @@ static bool poll_empty_inline(struct bed *b, uint32_t n, uint64_t *ticks)
 	(void)ready(b);
 	begin = timer_begin();
 	for (uint32_t i = 0; i < n; i++)
-		got += kbp_rx_each(rx, BURST, on_read, b);
+		got += kbp_rx_each(rx, KBP_BED_BURST, on_read, b);
 	*ticks = timer_end() - begin;
 	return !got;
 }
 
-static bool poll_empty_array(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool poll_empty_array(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
-	struct kbp_frame f[BURST];
+	struct kbp_frame f[KBP_BED_BURST];
 	unsigned got = 0;
 	uint64_t begin;
 
@@ -221,7 +191,7 @@ static bool poll_empty_array(struct bed *b, uint32_t n, uint64_t *ticks)
 	(void)ready(b);
 	begin = timer_begin();
 	for (uint32_t i = 0; i < n && !got; i++)
-		got = kbp_rx_peek(b->rxq, f, BURST);
+		got = kbp_rx_peek(b->rxq, f, KBP_BED_BURST);
 	*ticks = timer_end() - begin;
 	if (got)
 		kbp_rx_release(b->rxq, f, got);
@@ -230,7 +200,7 @@ static bool poll_empty_array(struct bed *b, uint32_t n, uint64_t *ticks)
 
 static unsigned on_arrival(struct kbp_rx rx, struct kbp_frame f, void *arg)
 {
-	struct bed *b = arg;
+	struct kbp_bed *b = arg;
 
 	b->end = timer_end();
 	(void)rx;
@@ -238,7 +208,7 @@ static unsigned on_arrival(struct kbp_rx rx, struct kbp_frame f, void *arg)
 	return KBP_DONE;
 }
 
-static bool poll_one_inline(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool poll_one_inline(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	const struct kbp_rx rx = b->rx;
 	uint64_t begin;
@@ -248,15 +218,15 @@ static bool poll_one_inline(struct bed *b, uint32_t n, uint64_t *ticks)
 	if (!frames_wait(b, 1))
 		return false;
 	begin = timer_begin();
-	got = kbp_rx_each(rx, BURST, on_arrival, b);
+	got = kbp_rx_each(rx, KBP_BED_BURST, on_arrival, b);
 	*ticks = b->end - begin;
 	received(b, got);
 	return got == 1;
 }
 
-static bool poll_one_array(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool poll_one_array(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
-	struct kbp_frame f[BURST];
+	struct kbp_frame f[KBP_BED_BURST];
 	uint64_t begin;
 	unsigned got;
 
@@ -264,14 +234,14 @@ static bool poll_one_array(struct bed *b, uint32_t n, uint64_t *ticks)
 	if (!frames_wait(b, 1))
 		return false;
 	begin = timer_begin();
-	got = kbp_rx_peek(b->rxq, f, BURST);
+	got = kbp_rx_peek(b->rxq, f, KBP_BED_BURST);
 	*ticks = timer_end() - begin;
 	kbp_rx_release(b->rxq, f, got);
 	received(b, got);
 	return got == 1;
 }
 
-static bool rx_full_inline(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool rx_full_inline(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	const struct kbp_rx rx = b->rx;
 	uint64_t begin;
@@ -281,15 +251,15 @@ static bool rx_full_inline(struct bed *b, uint32_t n, uint64_t *ticks)
 	if (!frames_wait(b, 1))
 		return false;
 	begin = timer_begin();
-	got = kbp_rx_each(rx, BURST, on_read, b);
+	got = kbp_rx_each(rx, KBP_BED_BURST, on_read, b);
 	*ticks = timer_end() - begin;
 	received(b, got);
 	return got == 1;
 }
 
-static bool rx_full_array(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool rx_full_array(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
-	struct kbp_frame f[BURST];
+	struct kbp_frame f[KBP_BED_BURST];
 	uint64_t begin;
 	unsigned got;
 
@@ -297,7 +267,7 @@ static bool rx_full_array(struct bed *b, uint32_t n, uint64_t *ticks)
 	if (!frames_wait(b, 1))
 		return false;
 	begin = timer_begin();
-	got = kbp_rx_peek(b->rxq, f, BURST);
+	got = kbp_rx_peek(b->rxq, f, KBP_BED_BURST);
 	for (unsigned i = 0; i < got; i++)
 		look(b, &f[i]);
 	kbp_rx_release(b->rxq, f, got);
@@ -307,16 +277,16 @@ static bool rx_full_array(struct bed *b, uint32_t n, uint64_t *ticks)
 }
 
 /* n frames are held, as a program holds what a poll handed over. */
-static bool release_array(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool release_array(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	uint64_t until = kbp_tsc_now() + kbp_tsc_ticks(&b->w->tsc, SETTLE_NS), begin;
-	struct kbp_frame f[BURST];
+	struct kbp_frame f[KBP_BED_BURST];
 	unsigned got = 0;
 
 	if (!frames_wait(b, n))
 		return false;
 	while (got < n && kbp_tsc_now() < until)
-		got += kbp_rx_peek(b->rxq, f + got, BURST - got);
+		got += kbp_rx_peek(b->rxq, f + got, KBP_BED_BURST - got);
 	received(b, got);
 	begin = timer_begin();
 	for (unsigned i = 0; i < got; i++)
@@ -329,7 +299,7 @@ static bool release_array(struct bed *b, uint32_t n, uint64_t *ticks)
 
 static unsigned on_keep(struct kbp_rx rx, struct kbp_frame f, void *arg)
 {
-	struct bed *b = arg;
+	struct kbp_bed *b = arg;
 
 	(void)rx;
 	b->kept[b->n_kept++] = f;
@@ -337,7 +307,7 @@ static unsigned on_keep(struct kbp_rx rx, struct kbp_frame f, void *arg)
 }
 
 /* Each stamp is of another frame, as it is in a program. */
-static bool timestamp(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool timestamp(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	const struct kbp_rx rx = b->rx;
 	bool stamped = true;
@@ -347,7 +317,7 @@ static bool timestamp(struct bed *b, uint32_t n, uint64_t *ticks)
 		return false;
 	b->n_kept = 0;
 	b->want_kept = n;
-	(void)kbp_rx_each(rx, BURST, on_keep, b);
+	(void)kbp_rx_each(rx, KBP_BED_BURST, on_keep, b);
 	begin = timer_begin();
 	for (uint32_t i = 0; i < b->n_kept; i++) {
 		struct kbp_stamp s = kbp_frame_ts(rx, &b->kept[i]);
@@ -364,7 +334,7 @@ static bool timestamp(struct bed *b, uint32_t n, uint64_t *ticks)
 
 /* ---------------------------------------------------------------- send */
 
-static bool tx_full_inline(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool tx_full_inline(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	const struct kbp_tx tx = b->tx;
 	unsigned sent = 0;
@@ -378,7 +348,7 @@ static bool tx_full_inline(struct bed *b, uint32_t n, uint64_t *ticks)
 	return sent == n;
 }
 
-static bool tx_full_array(struct bed *b, uint32_t n, uint64_t *ticks)
+static bool tx_full_array(struct kbp_bed *b, uint32_t n, uint64_t *ticks)
 {
 	struct kbp_frame f;
 	unsigned sent = 0;
@@ -414,7 +384,7 @@ static const struct way ways[] = {
 	{ "poll_one", "array", "", POLLS, 1, false, poll_one_array },
 	{ "rx_full", "inline", "", POLLS "; " GIVES, 1, false, rx_full_inline },
 	{ "rx_full", "array", "", POLLS "; " GIVES, 1, false, rx_full_array },
-	{ "release", "array", "", GIVES, BURST, false, release_array },
+	{ "release", "array", "", GIVES, KBP_BED_BURST, false, release_array },
 	{ "tx_full", "inline", "", TAKES, TX_AT_ONCE, false, tx_full_inline },
 	{ "tx_full", "array", "", TAKES, TX_AT_ONCE, false, tx_full_array },
 	{ "timestamp", "inline", "", "the software NIC's own reading of the prefix is in it",
@@ -426,7 +396,7 @@ static const struct way ways[] = {
 
 static const struct way timer_way = { "timer", "", "", "", 1, false, timer_piece };
 
-static bool way_is_here(const struct bed *b, const struct way *w)
+static bool way_is_here(const struct kbp_bed *b, const struct way *w)
 {
 	if (!strcmp(w->op, "timestamp"))
 		return b->inline_form == !strcmp(w->form, "inline");
@@ -434,16 +404,16 @@ static bool way_is_here(const struct bed *b, const struct way *w)
 }
 
 /* A piece that did not come off: it may be tried again, or it is hopeless. */
-static bool piece_failed(struct bed *b, uint32_t tries, uint64_t since)
+static bool piece_failed(struct kbp_bed *b, uint32_t tries, uint64_t since)
 {
 	if (tries == TRIES_APART)
-		b->apart_ns = APART_NS;
+		b->apart_ns = KBP_BED_APART_NS;
 	return tries < TRIES && kbp_queue_state(b->rxq) == KBP_QUEUE_UP &&
 	       kbp_tsc_now() - since < kbp_tsc_ticks(&b->w->tsc, TRIES_NS);
 }
 
 /* One sample. */
-static int sample(struct bed *b, const struct way *way, uint32_t batch, uint64_t *sum,
+static int sample(struct kbp_bed *b, const struct way *way, uint32_t batch, uint64_t *sum,
 		  struct kbp_error *err)
 {
 	uint64_t since = kbp_tsc_now();
@@ -470,7 +440,7 @@ static int sample(struct bed *b, const struct way *way, uint32_t batch, uint64_t
 	return 0;
 }
 
-static int samples_take(struct bed *b, const struct way *way, uint32_t batch, uint32_t *ticks,
+static int samples_take(struct kbp_bed *b, const struct way *way, uint32_t batch, uint32_t *ticks,
 			uint32_t warmup, uint32_t n, struct kbp_error *err)
 {
 	for (uint32_t i = 0; i < warmup + n; i++) {
@@ -488,7 +458,7 @@ static int samples_take(struct bed *b, const struct way *way, uint32_t batch, ui
 
 /* How many operations make a sample? What comes after other work takes longer than what is repeated, so a
  * batch is looked at again for whether a smaller one would do. */
-static int batch_choose(struct bed *b, const struct way *way, uint32_t *ticks,
+static int batch_choose(struct kbp_bed *b, const struct way *way, uint32_t *ticks,
 			struct kbp_profile_op *row, struct kbp_error *err)
 {
 	const struct kbp_tsc *tsc = &b->w->tsc;
@@ -510,11 +480,28 @@ static int batch_choose(struct bed *b, const struct way *way, uint32_t *ticks,
 	return 0;
 }
 
-static int way_time(struct bed *b, const struct way *way, struct kbp_profile_op *row,
+/* Where the operation enters the kernel, what the kernel does there is in the figure. */
+static const char *kernel_note(const struct kbp_bed *b, const struct way *way)
+{
+	bool sends = !strncmp(way->op, "tx", 2),
+	     receives = !strncmp(way->op, "poll", 4) || !strncmp(way->op, "rx", 2);
+
+	if (b->rxq->kind == KBP_SOCKET && receives)
+		return "recvmmsg is in it";
+	if (b->rxq->kind == KBP_SOCKET && sends)
+		return "sendmmsg is in it, with all that the kernel does in that call: on a veth up to the other end's "
+		       "receive queue";
+	if (b->rxq->kind == KBP_AF_XDP && sends && !b->zerocopy)
+		return "sendto is in it (copy mode), with all that the kernel does in that call: on a veth up to the "
+		       "other end's receive queue";
+	return "";
+}
+
+static int way_time(struct kbp_bed *b, const struct way *way, struct kbp_profile_op *row,
 		    struct kbp_error *err)
 {
 	const struct kbp_profile_work *w = b->w;
-	const struct kbp_published *p = kbp_profile_published(w->backend, way->op);
+	const struct kbp_published *p = kbp_profile_published(w->backend, way->op, b->zerocopy);
 	uint32_t *ticks = malloc(w->samples * sizeof(*ticks));
 	int rc;
 
@@ -525,8 +512,11 @@ static int way_time(struct bed *b, const struct way *way, struct kbp_profile_op 
 	snprintf(row->op, sizeof(row->op), "%s", way->op);
 	snprintf(row->form, sizeof(row->form), "%s", way->form);
 	snprintf(row->note, sizeof(row->note), "%s",
-		 b->emulated && way->note_emulated[0] ? way->note_emulated : way->note);
+		 b->emulated && way->note_emulated[0] ? way->note_emulated :
+		 b->both || way->note[0]	      ? way->note :
+							kernel_note(b, way));
 	row->emulated = b->emulated;
+	row->virtual_device = b->virtual_device;
 	if (p)
 		row->published = *p;
 	rc = batch_choose(b, way, ticks, row, err);
@@ -541,110 +531,7 @@ static int way_time(struct bed *b, const struct way *way, struct kbp_profile_op 
 	return rc;
 }
 
-/* ---------------------------------------------------------------- open, close */
-
-static struct kbp_flow flow_to(uint16_t port)
-{
-	struct kbp_flow f = { .dst = { .family = AF_INET, .bytes = { 239, 77, 0, 1 } } };
-
-	f.dst_port = port;
-	return f;
-}
-
-static int port_open(const struct kbp_profile_work *w, const char *ifname, const char *words,
-		     struct kbp_port **port, struct kbp_error *err)
-{
-	struct kbp_port_opts o = KBP_PORT_OPTS_INIT;
-
-	o.label = "profile";
-	o.args = words;
-	return kbp_port_open(w->backend, ifname, &o, port, err);
-}
-
-static int txflow_open(struct bed *b, uint16_t port, struct kbp_txflow **t, struct kbp_error *err)
-{
-	struct kbp_flow flow = flow_to(port);
-
-	flow.src = (struct kbp_addr){ .family = AF_INET, .bytes = { 198, 18, 0, 1 } }; /* RFC 2544 */
-	flow.src_port = PORT;
-	return kbp_txflow_open(b->txq, &flow, t, err);
-}
-
-static void target_use(struct bed *b, bool stamps)
-{
-	b->rxq = b->target[stamps].q;
-	b->feed = b->target[stamps].feed;
-	b->rx = kbp_rx_of(b->rxq);
-}
-
-/* Its queue, its flow, and the destination of frames for it. */
-static int target_open(struct bed *b, bool stamps, struct kbp_error *err)
-{
-	struct kbp_flow flow = flow_to(stamps ? PORT + 2 : PORT);
-	struct kbp_queue_opts o = KBP_QUEUE_OPTS_INIT;
-	struct target *t = &b->target[stamps];
-	struct kbp_port_info info;
-	int rc;
-
-	o.flags = KBP_QUEUE_RX | (stamps ? KBP_QUEUE_RX_STAMPS : 0u);
-	o.channel = stamps;
-	o.rx_ring = b->w->rx_ring;
-	rc = kbp_queue_open(b->rx_port, &o, &t->q, err);
-	if (rc)
-		return rc;
-	kbp_port_info(b->rx_port, &info);
-	if (!info.ifindex)
-		flow.flags = KBP_FLOW_NO_JOIN; /* a wire in memory: no switch to tell */
-	rc = kbp_flow_add(t->q, &flow, NULL, err);
-	return rc ? rc : txflow_open(b, flow.dst_port, &t->feed, err);
-}
-
-static int bed_open(struct bed *b, struct kbp_error *err)
-{
-	const struct kbp_profile_work *w = b->w;
-	struct kbp_queue_opts o = KBP_QUEUE_OPTS_INIT;
-	struct kbp_port_info info;
-	int rc;
-
-	rc = port_open(w, w->rx_ifname, w->rx_words, &b->rx_port, err);
-	if (!rc)
-		rc = port_open(w, w->tx_ifname, w->tx_words, &b->tx_port, err);
-	/* nothing arrives at it, but what was sent is told of by polling */
-	o.flags = KBP_QUEUE_RX | KBP_QUEUE_TX;
-	if (!rc)
-		rc = kbp_queue_open(b->tx_port, &o, &b->txq, err);
-	if (!rc)
-		rc = txflow_open(b, PORT + 1, &b->aside, err);
-	for (unsigned stamps = 0; stamps < 2 && !rc; stamps++)
-		rc = target_open(b, stamps, err);
-	if (rc)
-		return rc;
-	kbp_port_info(b->rx_port, &info);
-	b->emulated = info.emulated;
-	b->apart_ns = b->emulated ? 0 : APART_NS; /* by default it works inside our calls */
-	b->tx = kbp_tx_of(b->aside);
-	target_use(b, false);
-#ifdef KBP_HOT_EF_VI_KIND
-	b->inline_form = b->rx.kind == KBP_HOT_EF_VI_KIND;
-#endif
-	if (!b->inline_form)
-		snprintf(w->sh->inline_note, sizeof(w->sh->inline_note),
-			 "the inline form is not compiled into this libkbypass-tools, or against other "
-			 "headers than the module: array form only");
-	return 0;
-}
-
-static void bed_close(struct bed *b)
-{
-	kbp_txflow_close(b->aside);
-	for (unsigned i = 0; i < 2; i++) {
-		kbp_txflow_close(b->target[i].feed);
-		kbp_queue_close(b->target[i].q, KBP_CLOSE_FORCE, NULL);
-	}
-	kbp_queue_close(b->txq, KBP_CLOSE_FORCE, NULL);
-	kbp_port_close(b->rx_port, NULL);
-	kbp_port_close(b->tx_port, NULL);
-}
+/* ---------------------------------------------------------------- the process */
 
 /* After the ports are open, whose monitor threads keep the CPUs they were started on. */
 static int settle(const struct kbp_profile_work *w, struct kbp_error *err)
@@ -663,7 +550,7 @@ static int settle(const struct kbp_profile_work *w, struct kbp_error *err)
 }
 
 /* Until the device's clock was heard of there are no stamps. False: there are none at all. */
-static bool stamps_wait(struct bed *b)
+static bool stamps_wait(struct kbp_bed *b)
 {
 	uint64_t until = kbp_tsc_now() + kbp_tsc_ticks(&b->w->tsc, STAMPS_NS), ticks;
 
@@ -676,15 +563,16 @@ static bool stamps_wait(struct bed *b)
 	return true;
 }
 
-/* ---------------------------------------------------------------- the process */
-
-static int ways_time(struct bed *b, bool stamps, struct kbp_error *err)
+static int ways_time(struct kbp_bed *b, bool stamps, struct kbp_error *err)
 {
 	struct kbp_profile_shared *sh = b->w->sh;
-	int rc = 0;
+	/* DPDK has no stamps here, and its net_af_xdp no second queue in a process */
+	bool none = stamps && b->rxq->kind == KBP_DPDK;
+	int rc = none ? 0 : kbp_bed_use(b, stamps, err);
 
-	target_use(b, stamps);
-	if (stamps && !stamps_wait(b)) {
+	if (rc)
+		return rc;
+	if (none || (stamps && !stamps_wait(b))) {
 		snprintf(sh->stamps_note, sizeof(sh->stamps_note),
 			 "timestamp is not profiled: received frames are not stamped, by the adapter's "
 			 "lack or because its clock is not set");
@@ -702,9 +590,9 @@ static int ways_time(struct bed *b, bool stamps, struct kbp_error *err)
 	return rc;
 }
 
-static int profile(struct bed *b, struct kbp_error *err)
+static int profile(struct kbp_bed *b, struct kbp_error *err)
 {
-	int rc = bed_open(b, err);
+	int rc = kbp_bed_open(b, err);
 
 	if (!rc)
 		rc = settle(b->w, err);
@@ -718,10 +606,10 @@ static int profile(struct bed *b, struct kbp_error *err)
 int kbp_profile_child(void *arg)
 {
 	const struct kbp_profile_work *w = arg;
-	struct bed b = { .w = w };
+	struct kbp_bed b = { .w = w };
 	int rc = profile(&b, &w->sh->error);
 
-	bed_close(&b);
+	kbp_bed_close(&b);
 	__atomic_store_n(&w->sh->stage, rc ? KBP_STAGE_FAILED : KBP_STAGE_DONE, __ATOMIC_RELEASE);
 	return 0;
 }

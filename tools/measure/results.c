@@ -188,6 +188,7 @@ static json_t *profile_json(const struct kbp_profile_op *r, bool *bad)
 
 	kbp_json_put_text(o, "backend", r->backend, bad);
 	kbp_json_put(o, "emulated", json_boolean(r->emulated), bad);
+	kbp_json_put_bool(o, "virtual", r->virtual_device, bad);
 	kbp_json_put_text(o, "op", r->op, bad);
 	kbp_json_put_text(o, "form", r->form, bad);
 	kbp_json_put_count(o, "batch", r->batch, bad);
