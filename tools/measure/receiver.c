@@ -221,7 +221,7 @@ static void clock_open(struct receiver *r)
 		snprintf(sh->no_pairs, sizeof(sh->no_pairs), "%.60s: %.90s", e.step, e.hint);
 	} else {
 		sh->have_pairs = r->stamps = true;
-		r->rec.stamps = r->b->stamps_ns;
+		kbp_record_stamps(&r->rec, r->b->stamps_ns);
 		r->pair_at = kbp_tsc_now();
 	}
 }
@@ -281,8 +281,7 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	r.b = b;
 	r.sh = sh;
 	r.s = &b->slice.s;
-	r.rec.first = r.rec.next = b->records;
-	r.rec.end = b->records + b->records_max;
+	kbp_record_init(&r.rec, b->records, b->records_max);
 	r.delay_ticks = kbp_tsc_ticks(&b->tsc, b->o.handler_delay_ns);
 	rc = open_all(&r, backend, &sh->rx_error);
 	if (!rc)

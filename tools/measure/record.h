@@ -12,25 +12,44 @@
 
 /* One writer, and nothing of it shared while it is hot. */
 struct kbp_record {
-	struct kbp_seen *next, *end;
-	const struct kbp_seen *first;
+	struct kbp_seen *next;
+	const struct kbp_seen *limit; /* up to here there is nothing but to store; with stamps `first` */
+	const struct kbp_seen *first, *end;
 	uint64_t *stamps;  /* of each record; NULL: none are kept */
 	uint64_t foreign;  /* of no flow */
 	uint64_t overflow; /* beyond the room */
 };
 
-/* Is there a place for a frame of this flow (-1: nobody's)? Otherwise it is counted here. */
-KBP_INLINE bool kbp_record_wants(struct kbp_record *r, int flow)
+static inline void kbp_record_init(struct kbp_record *r, struct kbp_seen *room, size_t n)
 {
-	if (KBP_UNLIKELY(flow < 0)) {
-		r->foreign++;
-		return false;
-	}
-	if (KBP_UNLIKELY(r->next == r->end)) {
+	*r = (struct kbp_record){ .next = room, .first = room, .limit = room + n, .end = room + n };
+}
+
+/* From now on with the stamp of each. */
+static inline void kbp_record_stamps(struct kbp_record *r, uint64_t *stamps)
+{
+	r->stamps = stamps;
+	r->limit = r->first;
+}
+
+/* Beyond the limit. False: there is no room. */
+static inline bool kbp_record_slow(struct kbp_record *r, uint64_t stamp)
+{
+	if (r->next == r->end) {
 		r->overflow++;
 		return false;
 	}
+	r->stamps[r->next - r->first] = stamp;
 	return true;
+}
+
+/* Is this a frame of the bench (flow -1: nobody's)? Otherwise it is counted here. */
+KBP_INLINE bool kbp_record_wants(struct kbp_record *r, int flow)
+{
+	if (KBP_LIKELY(flow >= 0))
+		return true;
+	r->foreign++;
+	return false;
 }
 
 /* Keeps a frame that kbp_record_wants. */
@@ -39,8 +58,8 @@ KBP_INLINE void kbp_record_add(struct kbp_record *r, uint64_t ticks, uint64_t st
 {
 	struct kbp_seen *s = r->next;
 
-	if (KBP_UNLIKELY(r->stamps != NULL))
-		r->stamps[s - r->first] = stamp;
+	if (KBP_UNLIKELY(s >= r->limit) && !kbp_record_slow(r, stamp))
+		return;
 	r->next = s + 1;
 	s->ticks = ticks;
 	s->hash = hash;
