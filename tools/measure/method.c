@@ -21,6 +21,7 @@
 	0.1 /* one standard error in ten is larger than it looks by more than is allowed for */
 #define ROUNDS_NEEDED_MAX 1000000u
 #define COUNTS_MAX (1u << 22)
+#define LIMIT_STEPS 24
 #define DEGENERATE 0.01 /* of a quantum: the least standard error */
 
 struct sorted {
@@ -331,21 +332,46 @@ static double covariance(const double *a, const double *b)
 	return sum / (DRAWS - 1);
 }
 
-/* Woodruff: how far the share below the quantile may be off, and the quantiles at its limits. */
-static struct kbp_interval by_order(const struct kbp_method *m, enum kbp_metric metric)
+/* Variance of the share of samples below the quantile of `q`, by how it differs from round to round. */
+static double share_variance(const struct kbp_method *m, double q)
 {
-	double q = metric_q[metric], at = m->estimate[metric], sum = 0, off;
-	double value = value_of(m, NULL, NULL, q, q * (double)m->n);
-	struct kbp_interval i;
+	double value = value_of(m, NULL, NULL, q, q * (double)m->n),
+	       at = quantile(m, NULL, NULL, q), sum = 0;
 
 	for (uint32_t r = 0; r < m->n_rounds; r++) {
 		double d = (share_below(m, r, value, at) - q) * (double)m->round[r].n / (double)m->n;
 
 		sum += d * d;
 	}
-	off = kbp_student_critical(0.05, m->n_rounds - 1) * sqrt(by_rounds(m, sum));
-	i.lo = quantile(m, NULL, NULL, q - off > 0 ? q - off : 1e-12);
-	i.hi = quantile(m, NULL, NULL, q + off < 1 ? q + off : 1);
+	return by_rounds(m, sum);
+}
+
+/* Woodruff: how far the share below the quantile may be off, and the quantile at that limit. Where rounds differ, the
+ * share varies more at one limit than at the quantile itself, which Woodruff leaves out (93 % are covered) and a score
+ * test takes in whole (97 %): a third of the way is what covers 95 % on the self-test's hosts. Nowhere is it less than
+ * the quantile's own. */
+static double limit(const struct kbp_method *m, double q, double side)
+{
+	double t = kbp_student_critical(0.05, m->n_rounds - 1), own = share_variance(m, q);
+	double near = 0, far = side < 0 ? q : 1 - q;
+
+	for (int i = 0; i < LIMIT_STEPS; i++) {
+		double off = (near + far) / 2,
+		       variance = own + (share_variance(m, q + side * off) - own) / 3;
+
+		if (off * off < t * t * (variance > own ? variance : own))
+			near = off;
+		else
+			far = off;
+	}
+	return quantile(m, NULL, NULL, q + side * near);
+}
+
+static struct kbp_interval by_order(const struct kbp_method *m, enum kbp_metric metric)
+{
+	struct kbp_interval i = { .lo = limit(m, metric_q[metric], -1),
+				  .hi = limit(m, metric_q[metric], 1) };
+
 	return i;
 }
 
@@ -376,13 +402,32 @@ void kbp_method_intervals(const struct kbp_method *m, struct kbp_result_interval
 
 /* ---------------------------------------------------------------- differences */
 
+static int compare_real(const void *a, const void *b)
+{
+	double x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+/* Variance by the middle two thirds of the draws: where a quantile lies at a cliff, a few draws are far off, and say
+ * nothing of the others. b may be NULL. */
+static double draws_variance(const struct kbp_method *m, const double *a, const double *b)
+{
+	double d[DRAWS], half;
+
+	for (uint32_t i = 0; i < DRAWS; i++)
+		d[i] = a[i] - (b ? b[i] : 0);
+	qsort(d, DRAWS, sizeof(*d), compare_real);
+	half = (d[(size_t)(0.8413 * DRAWS)] - d[(size_t)(0.1587 * DRAWS)]) / 2;
+	return by_rounds(m, half * half);
+}
+
 static void paired_error(const struct kbp_method *a, const struct kbp_method *b,
 			 enum kbp_metric metric, struct kbp_difference *d)
 {
-	const double *x = a->draw[metric], *y = b->draw[metric];
-	double variance = covariance(x, x) + covariance(y, y) - 2 * covariance(x, y);
-
-	d->se_ns = sqrt(variance > 0 ? by_rounds(a, variance) : 0);
+	d->se_ns = sqrt(draws_variance(a, a->draw[metric], b->draw[metric]));
 	d->df = a->n_rounds - 1;
 }
 
@@ -390,8 +435,8 @@ static void paired_error(const struct kbp_method *a, const struct kbp_method *b,
 static void unpaired_error(const struct kbp_method *a, const struct kbp_method *b,
 			   enum kbp_metric metric, struct kbp_difference *d)
 {
-	double va = by_rounds(a, covariance(a->draw[metric], a->draw[metric])),
-	       vb = by_rounds(b, covariance(b->draw[metric], b->draw[metric])),
+	double va = draws_variance(a, a->draw[metric], NULL),
+	       vb = draws_variance(b, b->draw[metric], NULL),
 	       inner = va * va / (a->n_rounds - 1) + vb * vb / (b->n_rounds - 1);
 
 	d->se_ns = sqrt(va + vb);
