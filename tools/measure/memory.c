@@ -13,8 +13,7 @@
 #define RECORDS_SPARE 4096u /* room for frames that others send to the same groups */
 /* Telling which frame is which, once per round (match.c): the sent ones as a list, where each was found, and chains. */
 #define MATCH_BYTES (sizeof(struct kbp_seen) + sizeof(uint32_t) + 4 * 8 + 3 * sizeof(uint32_t))
-#define JUDGE_COPIES \
-	3u /* of a run's samples at the end: sorted for quantiles, and for the comparisons */
+#define SORT_COPIES 3u /* of one run's samples at the end, while they are sorted */
 
 static uint64_t records_of(uint64_t round_frames)
 {
@@ -49,34 +48,36 @@ static uint64_t pings_max(const struct kbp_bench *b)
 	return most;
 }
 
-/* Samples of a run: so many, each in so many files. */
-static uint64_t samples_bytes(const struct kbp_bench *b, uint32_t rate, uint64_t *one_run)
+/* Samples of a run: so many, in so many lists, of which those that are compared are copied (method.c). */
+static uint64_t samples_bytes(const struct kbp_bench *b, uint32_t rate, uint64_t *one_list)
 {
-	uint64_t n, files = 2; /* latency and lateness, or rtt and tx */
+	uint64_t n, lists = 2 + 1; /* latency and lateness, and the copy of one */
 
 	if (b->o.rtt)
 		n = b->o.rounds *
 		    kbp_pingpong_room(b, b->o.n_rates ? b->rate[rate].pps : b->o.rate_pps);
 	else
 		n = b->rate[rate].whole->n_total;
+	if (b->o.rtt)
+		lists = 2 + 2; /* rtt and tx, and copies of both */
 	if (b->o.stamps)
-		files += 2;
-	*one_run = n * sizeof(uint32_t);
-	return *one_run * files * b->n_backends;
+		lists += 2 + 1;
+	*one_list = n * sizeof(uint32_t);
+	return *one_list * lists * b->n_backends;
 }
 
 uint64_t kbp_memory_needed(const struct kbp_bench *b)
 {
-	uint64_t bytes = sizeof(*b->sh), longest = 0, one_run, frames;
+	uint64_t bytes = sizeof(*b->sh), longest = 0, one_list, frames;
 
 	for (uint32_t i = 0; i < b->n_rates; i++) {
-		bytes += samples_bytes(b, i, &one_run);
-		longest = one_run > longest ? one_run : longest;
+		bytes += samples_bytes(b, i, &one_list);
+		longest = one_list > longest ? one_list : longest;
 		bytes += b->rate[i].whole->map_len;
 		if (!b->o.rtt)
 			bytes += round_frames(b, i) * sizeof(struct kbp_schedule_frame);
 	}
-	bytes += JUDGE_COPIES * longest;
+	bytes += SORT_COPIES * longest;
 	if (b->o.rtt)
 		return bytes + pings_max(b) * sizeof(struct kbp_ping);
 	frames = round_frames_max(b);
