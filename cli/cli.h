@@ -21,6 +21,7 @@ enum { CLI_OK = 0, CLI_FINDINGS = 1, CLI_ERROR = 2 };
 int cmd_bench(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_clock(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_rts25(int argc, char **argv);
@@ -28,6 +29,8 @@ int cmd_rts25(int argc, char **argv);
 struct kbp_results;
 /* table.c: what `bench` found, for people. */
 void cli_bench_table(const struct kbp_results *res);
+/* noise.c: what the host took away meanwhile, a line for each CPU; `whose` begins it. */
+void cli_noise_lines(const struct kbp_results *res, const char *whose);
 /* profile.c: what `bench --profile` found. */
 void cli_profile_table(const struct kbp_results *res);
 

@@ -125,7 +125,6 @@ static void print_timing(const struct kbp_results *res)
 
 static void print_head(const struct kbp_results *res)
 {
-	const char *rt = fact(res, "sched_rt_runtime_us");
 	bool fifo = !strcmp(fact(res, "fifo_rx"), "true");
 
 	if (is_rtt(res)) {
@@ -140,15 +139,11 @@ static void print_head(const struct kbp_results *res)
 	print_capture(res);
 	printf("clock:   TSC, %.1f MHz, quantum %s ns\n", strtod(fact(res, "tsc_hz"), NULL) / 1e6,
 	       fact(res, "tsc_quantum_ns"));
-	printf("CPUs:    %s %s, %s %s, %s%s\n\n", is_rtt(res) ? "echo" : "receiver",
+	printf("CPUs:    %s %s, %s %s, %s\n\n", is_rtt(res) ? "echo" : "receiver",
 	       fact(res, "cpu_rx"), is_rtt(res) ? "initiator" : "sender", fact(res, "cpu_tx"),
 	       !fifo	   ? "normal scheduling" :
 	       is_rtt(res) ? "echo SCHED_FIFO" :
-			     "receiver SCHED_FIFO",
-	       !fifo		? "" :
-	       strcmp(rt, "-1") ? "; RT throttling is on and stalls a spinner 50 ms a second "
-				  "(sched_rt_runtime_us)" :
-				  "; RT throttling is off");
+			     "receiver SCHED_FIFO");
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -461,6 +456,7 @@ static void print_rest(const struct kbp_results *res)
 	if (is_rtt(res))
 		printf("published: half round trips of 4 bytes on an X4 (AMD UG1586): ef_vi 590 ns, TCPDirect UDP 635, Onload UDP\n"
 		       "         717. They are of that device and host; nothing here was halved\n");
+	cli_noise_lines(res, "");
 	for (uint32_t i = 0; i < res->n_findings; i++) {
 		const struct kbp_finding *f = &res->finding[i];
 

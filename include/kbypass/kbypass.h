@@ -56,6 +56,14 @@ KBP_API void kbp_log_set(kbp_log_fn fn, void *arg);
  * Threads:  any. */
 KBP_API const char *kbp_version(void);
 
+/* kbp_commit - what it was built from: the commit, "-dirty" behind it when files had been changed.
+ *
+ * Returns:  like "d91b398" or "v0.1-3-gd91b398"; "unknown" when it was built from a tarball.
+ * Owns:     static; never freed.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API const char *kbp_commit(void);
+
 /* ---------------------------------------------------------------- frames */
 
 /* What the bits of kbp_frame.flags say. */

@@ -159,13 +159,13 @@ struct kbp_result_explain {
  * bench, between the rounds of the same run. */
 struct kbp_noise {
 	int32_t cpu;
-	char role[8];	     /* "rx", "tx" */
-	uint64_t spun_ns;    /* in all */
-	uint64_t gaps;	     /* between two readings, of 1 us and more */
-	uint64_t lost_ns;    /* in them */
-	uint64_t max_ns;     /* the longest */
-	uint64_t bucket[24]; /* gaps of 2^(10 + i) ns to below 2^(11 + i); the last one: and longer */
-	uint64_t steal_ns;   /* by /proc/stat, during the whole bench: what the hypervisor admits */
+	char role[8];	  /* "rx", "tx" */
+	uint64_t spun_ns; /* in all */
+	uint64_t gaps;	  /* between two readings, of 1 us and more */
+	uint64_t lost_ns; /* in them */
+	uint64_t max_ns;  /* the longest */
+	uint64_t bucket[24]; /* gaps of 2^(10 + i) ns to below 2^(11 + i); the first from 1000, the last: and longer */
+	uint64_t steal_ns; /* by /proc/stat, during the whole bench: what the hypervisor admits; UINT64_MAX: unknown */
 };
 
 /* One backend (or one variant of it) at one rate, all rounds. The account: sent = delivered + sum of drops +
@@ -278,6 +278,7 @@ struct kbp_results {
 	uint32_t n_verdicts;
 	struct kbp_finding *finding;
 	uint32_t n_findings;
+	char *dir; /* where files of samples are relative to; NULL: not read from a file */
 };
 
 /* kbp_results_load - read a results file back.
@@ -314,6 +315,85 @@ KBP_API const char *kbp_results_fact(const struct kbp_results *res, const char *
  * Blocks:   never.
  * Threads:  any. NULL is fine. */
 KBP_API void kbp_results_free(struct kbp_results *res);
+
+/* ---------------------------------------------------------------- compare */
+
+/* What a difference between two results' facts means. The table of names is in doc/RESULTS.md. */
+enum kbp_fact_kind {
+	KBP_FACT_IDENTITY = 0, /* results are not comparable */
+	KBP_FACT_SUBJECT,    /* it is what one compares: our version and commit, a planted delay */
+	KBP_FACT_INCIDENTAL, /* differs in every run, or says nothing of what was measured */
+};
+
+/* kbp_fact_kind - what kind of fact is that?
+ *
+ * Returns:  the kind; KBP_FACT_IDENTITY for a name that is not known.
+ * Owns:     nothing changes hands. `why` may be NULL; *why is static.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API enum kbp_fact_kind kbp_fact_kind(const char *name, const char **why);
+
+/* A fact that is not the same in both. */
+struct kbp_fact_difference {
+	const char *name;
+	const char *a, *b; /* values; NULL: not recorded there */
+	enum kbp_fact_kind kind;
+	bool setup;   /* of the setup; otherwise of the fingerprint */
+	bool unknown; /* known on one side only, so that nobody can tell */
+	bool refuses; /* of the identity, and so counted in n_refusing */
+};
+
+/* A run that both have: number of it in each. */
+struct kbp_compared_run {
+	uint32_t a, b;
+};
+
+/* Two results side by side. */
+struct kbp_comparison {
+	struct kbp_fact_difference *difference; /* those that refuse first */
+	uint32_t n_differences, n_refusing;
+	struct kbp_compared_run *run; /* of the same backend, kind of latency and rate */
+	uint32_t n_runs;
+	uint32_t only_a, only_b;     /* runs that the other one has not */
+	struct kbp_verdict *verdict; /* a - b; both names are that of the run */
+	uint32_t n_verdicts, n_resolved;
+	bool forced; /* fingerprints or setups differ: no verdict is resolved */
+};
+
+enum {
+	KBP_COMPARE_FORCE = 1u << 0, /* though facts of the identity differ */
+};
+
+/* kbp_results_compare - is there a difference between two results?
+ *
+ * Facts of host and setup are compared first: where one differs that results depend on, two figures are of two
+ * things. With KBP_COMPARE_FORCE they are compared all the same, and no verdict is `resolved`: `why` is
+ * "fingerprint". The rounds of both are taken as unpaired: they were not measured in turn.
+ * Returns:  0 and *cmp; -errno and *cmp = NULL, but with -EXDEV *cmp has the differences.
+ * Errors:   -EXDEV facts of the identity differ, or are known on one side only: the error names some; -ENODATA no run
+ *           is in both; -ENOENT there are no samples; -EBADMSG a file of samples is damaged; -EINVAL flags; -ENOMEM.
+ * Owns:     the caller owns *cmp until kbp_comparison_free; it points into a and b, which stay the caller's.
+ * Blocks:   for reading and sorting the samples.
+ * Threads:  any. */
+KBP_API int kbp_results_compare(const struct kbp_results *a, const struct kbp_results *b,
+				unsigned flags, struct kbp_comparison **cmp, struct kbp_error *err);
+
+/* kbp_comparison_json - the comparison as a document of schema "kbypass.compare/1".
+ *
+ * Returns:  the text, NUL-terminated; NULL when memory is out.
+ * Owns:     the caller frees it with free().
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API char *kbp_comparison_json(const struct kbp_comparison *cmp, const struct kbp_results *a,
+				  const struct kbp_results *b);
+
+/* kbp_comparison_free - forget a comparison.
+ *
+ * Returns:  nothing.
+ * Owns:     cmp is gone.
+ * Blocks:   never.
+ * Threads:  any. NULL is fine. */
+KBP_API void kbp_comparison_free(struct kbp_comparison *cmp);
 
 /* ---------------------------------------------------------------- bench */
 

@@ -8,12 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 
 #define CALIBRATE_MS 200
 
 static void release(struct kbp_bench *b)
 {
+	kbp_watch_close(b);
 	kbp_memory_release(b);
 	kbp_sweep_free(b);
 	if (b->lab)
@@ -91,6 +92,8 @@ static int round_run(struct kbp_bench *b, uint32_t round, uint32_t *left, struct
 		rc = kbp_bench_round(b, subject, err);
 		if (!rc)
 			rc = kbp_bench_add_round(b, subject, i, err);
+		if (!rc)
+			kbp_watch_backend(b);
 		/* what opened at one rate opens at the others */
 		if (rc && (!may_skip(b, backend, round, rc) || *left == 1 ||
 			   b->res->run[backend].n_rounds))
@@ -112,6 +115,8 @@ static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 	for (uint32_t r = 0; r < b->o.rounds && !rc; r++) {
 		b->at.round = r + 1;
 		rc = kbp_sweep_slices(b, r, err);
+		if (!rc)
+			rc = kbp_watch_round(b, err);
 		if (!rc)
 			rc = round_run(b, r, &left, err);
 	}
@@ -146,6 +151,8 @@ static int prepare(struct kbp_bench *b, struct kbp_error *err)
 		rc = clock_check(b, err);
 	if (!rc)
 		rc = kbp_memory_get(b, err);
+	if (!rc)
+		rc = kbp_watch_open(b, err);
 	return rc;
 }
 
@@ -164,6 +171,7 @@ static int run(struct kbp_bench *b, struct kbp_error *err)
 	}
 	kbp_bench_fingerprint(b);
 	kbp_bench_setup(b);
+	kbp_watch_finish(b);
 	if (b->o.fifo && !b->sh->rx_fifo)
 		kbp_finding_add(
 			b->res, true, "no_fifo", "",

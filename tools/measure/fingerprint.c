@@ -1,94 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fingerprint.c - what a result depends on besides the backend: the host, and how the bench was
- * run. A fact that could not be read is left out, never guessed.
+ * run. A fact that could not be read says so, and why; none is guessed.
  */
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "tools/measure/parts.h"
-
-/* First line of a file, without the newline. */
-static bool first_line(const char *path, char *buf, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	bool ok;
-
-	if (!f)
-		return false;
-	ok = fgets(buf, (int)size, f) != NULL;
-	fclose(f);
-	if (ok)
-		buf[strcspn(buf, "\n")] = '\0';
-	return ok && buf[0];
-}
-
-static void file_fact(struct kbp_results *res, const char *name, const char *path, bool literal)
-{
-	char text[2000];
-
-	if (!first_line(path, text, sizeof(text)))
-		return;
-	if (literal)
-		kbp_fact_literal(&res->fingerprint, &res->n_fingerprint, name, "%s", text);
-	else
-		kbp_fact_text(&res->fingerprint, &res->n_fingerprint, name, "%s", text);
-}
-
-/* "model name<tab>: AMD EPYC" of the first CPU. */
-static void cpuinfo_fact(struct kbp_results *res, const char *name, const char *key)
-{
-	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[1024];
-	size_t len = strlen(key);
-
-	if (!f)
-		return;
-	while (fgets(line, sizeof(line), f)) {
-		char *colon = strchr(line, ':');
-
-		if (strncmp(line, key, len) != 0 || !colon ||
-		    strspn(line + len, "\t ") != (size_t)(colon - line) - len)
-			continue;
-		colon += 1 + strspn(colon + 1, " ");
-		colon[strcspn(colon, "\n")] = '\0';
-		kbp_fact_text(&res->fingerprint, &res->n_fingerprint, name, "%s", colon);
-		break;
-	}
-	fclose(f);
-}
+#include "tools/measure/host.h"
 
 static const char *tristate(enum kbp_tristate t)
 {
 	return t == KBP_YES ? "yes" : t == KBP_NO ? "no" : "unknown";
 }
 
-void kbp_host_fingerprint(struct kbp_results *res, int cpu, const struct kbp_tsc *tsc)
+void kbp_host_fingerprint(struct kbp_results *res, int cpu_rx, int cpu_tx, const struct kbp_tsc *tsc)
 {
 	struct kbp_fact **f = &res->fingerprint;
 	uint32_t *n = &res->n_fingerprint;
 	struct utsname u;
-	char path[96];
+	struct kbp_host here;
 
 	kbp_fact_text(f, n, "kbypass", "%s", kbp_version());
+	kbp_fact_text(f, n, "commit", "%s", kbp_commit());
 	if (!uname(&u)) {
 		kbp_fact_text(f, n, "kernel", "%s %s", u.sysname, u.release);
 		kbp_fact_text(f, n, "kernel_build", "%s", u.version);
 		kbp_fact_text(f, n, "machine", "%s", u.machine);
 	}
-	file_fact(res, "cmdline", "/proc/cmdline", false);
-	cpuinfo_fact(res, "cpu_model", "model name");
-	cpuinfo_fact(res, "microcode", "microcode");
-	file_fact(res, "cpus_online", "/sys/devices/system/cpu/online", false);
-	file_fact(res, "cpus_isolated", "/sys/devices/system/cpu/isolated", false);
-	file_fact(res, "smt", "/sys/devices/system/cpu/smt/control", false);
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu);
-	file_fact(res, "governor", path, false);
-	file_fact(res, "idle_driver", "/sys/devices/system/cpu/cpuidle/current_driver", false);
-	file_fact(res, "clocksource",
-		  "/sys/devices/system/clocksource/clocksource0/current_clocksource", false);
-	file_fact(res, "sched_rt_runtime_us", "/proc/sys/kernel/sched_rt_runtime_us", true);
+	kbp_fact_text(f, n, "compiler", "%s", __VERSION__);
+	kbp_host_here(&here);
+	kbp_host_facts(res, &here, cpu_rx, cpu_tx);
 	kbp_fact_literal(f, n, "tsc_hz", "%llu", (unsigned long long)tsc->hz);
 	kbp_fact_literal(f, n, "tsc_error_ppm", "%.4f", tsc->hz_error_ppm);
 	kbp_fact_literal(f, n, "tsc_quantum_ns", "%.3f", tsc->quantum_ns);
@@ -101,7 +43,7 @@ void kbp_bench_fingerprint(struct kbp_bench *b)
 	struct kbp_fact **f = &b->res->fingerprint;
 	uint32_t *n = &b->res->n_fingerprint;
 
-	kbp_host_fingerprint(b->res, b->cpu_rx, &b->tsc);
+	kbp_host_fingerprint(b->res, b->cpu_rx, b->cpu_tx, &b->tsc);
 	kbp_fact_literal(f, n, "tsc_offset_ns", "%.3f",
 			 (double)b->skew.ticks * 1e9 / (double)b->tsc.hz);
 	kbp_fact_literal(f, n, "tsc_offset_bound_ns", "%.3f",

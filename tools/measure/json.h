@@ -68,4 +68,8 @@ void kbp_read_intervals(struct kbp_json_place *p, json_t *latency, struct kbp_re
 void kbp_put_verdicts(json_t *root, const struct kbp_results *res, bool *bad);
 void kbp_read_verdicts(struct kbp_json_place *p, json_t *root, struct kbp_results *res);
 
+/* results_noise.c */
+void kbp_put_noise(json_t *root, const struct kbp_results *res, bool *bad);
+void kbp_read_noise(struct kbp_json_place *p, json_t *root, struct kbp_results *res);
+
 #endif

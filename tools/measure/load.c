@@ -385,6 +385,16 @@ static int results_path(const char *path, char *file, size_t size, struct kbp_er
 	return 0;
 }
 
+/* The directory that a file lies in; the caller frees it. */
+static char *dir_of(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == file ? strdup("/") : strndup(file, (size_t)(slash - file));
+}
+
 int kbp_results_load(const char *path, struct kbp_results **out, struct kbp_error *err)
 {
 	char file[PATH_MAX];
@@ -421,12 +431,18 @@ int kbp_results_load(const char *path, struct kbp_results **out, struct kbp_erro
 	read_facts(&p, root, "setup", &res->setup, &res->n_setup);
 	read_runs(&p, root, res);
 	read_profile(&p, root, res);
+	kbp_read_noise(&p, root, res);
 	kbp_read_verdicts(&p, root, res);
 	read_findings(&p, root, res);
 	json_decref(root);
 	if (p.bad) {
 		kbp_results_free(res);
 		return -EBADMSG;
+	}
+	res->dir = dir_of(file);
+	if (!res->dir) {
+		kbp_results_free(res);
+		return kbp_fail(err, -ENOMEM, "read results", "memory is out");
 	}
 	*out = res;
 	return 0;

@@ -138,9 +138,9 @@ struct kbp_round_shared {
 	uint64_t n_records;
 	uint64_t overflow; /* received beyond the room for records */
 	uint64_t foreign;  /* no datagram, or of no flow of the schedule */
+	double planted_ns; /* as calibrated; 0: nothing was planted */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
-	double planted_ns; /* as calibrated; 0: nothing was planted */
 	struct kbp_pingpong_shared rtt;
 	bool drain_cut;		      /* frames still came when the time for draining was over */
 	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
@@ -152,6 +152,7 @@ struct kbp_round_shared {
 	struct kbp_error tx_error;
 	uint64_t tx_dropped; /* by the sending device, during the round */
 	bool tx_fifo, tx_locked;
+	char libraries[256]; /* loaded in the receiving process, see kbp_libraries_seen */
 };
 
 /* A part of the schedule as a schedule of its own: the frames' bytes and flows are the whole one's.
@@ -188,6 +189,8 @@ struct kbp_run_work {
 	int send_errno;	       /* of the first frame that the sender's device refused */
 };
 
+struct kbp_watch;
+
 struct kbp_bench {
 	struct kbp_bench_opts o; /* defaults filled in */
 	struct kbp_lab_info net; /* the two hosts; netns "": where we are */
@@ -221,6 +224,7 @@ struct kbp_bench {
 	bool planting; /* one of them has a planted delay: all are fenced where it stands */
 	struct kbp_run_work work[KBP_BENCH_SUBJECTS_MAX];
 	struct kbp_results *res; /* res->run[i] is subject i, until finished */
+	struct kbp_watch *watch; /* of the host, host.h */
 	kbp_bench_progress_fn progress;
 	void *progress_arg;
 	struct kbp_bench_progress at;
@@ -372,8 +376,8 @@ void kbp_bench_run_findings(struct kbp_bench *b, const struct kbp_result_run *ru
 int kbp_bench_out_take(struct kbp_bench *b, struct kbp_error *err);
 
 /* fingerprint.c */
-/* What concerns the host alone; `cpu` is the one measured on. */
-void kbp_host_fingerprint(struct kbp_results *res, int cpu, const struct kbp_tsc *tsc);
+/* What concerns the host alone; the CPUs are those measured on, cpu_tx is -1 where nobody sends. */
+void kbp_host_fingerprint(struct kbp_results *res, int cpu_rx, int cpu_tx, const struct kbp_tsc *tsc);
 void kbp_bench_fingerprint(struct kbp_bench *b);
 void kbp_bench_setup(struct kbp_bench *b);
 

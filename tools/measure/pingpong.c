@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 #include "tools/measure/pingpong.h"
 #include "tools/measure/plant.h"
 #include "tools/traffic/schedule.h"
@@ -243,6 +243,7 @@ static void echo_report(struct echo *c)
 	kbp_end_counters(c->e.q, c->e.n_queues, &to, &sh->queue);
 	kbp_named_add(sh->cause, &sh->n_causes, "echo_tx_refused", c->refused);
 	kbp_end_port(c->e.port, &sh->port);
+	kbp_libraries_seen(sh->libraries, sizeof(sh->libraries));
 	sh->n_queues = c->e.n_queues;
 	sh->foreign = c->foreign;
 }

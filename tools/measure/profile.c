@@ -369,7 +369,7 @@ static int profile_all(struct profile *p, struct kbp_error *err)
 		rc = kbp_tsc_calibrate(&p->b.tsc, CALIBRATE_MS, err);
 	if (rc)
 		return rc;
-	kbp_host_fingerprint(p->b.res, p->b.cpu_rx, &p->b.tsc);
+	kbp_host_fingerprint(p->b.res, p->b.cpu_rx, -1, &p->b.tsc);
 	setup_facts(p);
 	rc = backends_profile(p, err);
 	if (!rc && !p->b.res->n_profile)

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/host.h"
 #include "tools/measure/plant.h"
 #include "tools/measure/record.h"
 
@@ -257,6 +257,7 @@ static void report(struct receiver *r)
 
 	kbp_end_counters(r->q, r->n_queues, &to, &sh->queue);
 	kbp_end_port(r->port, &sh->port);
+	kbp_libraries_seen(sh->libraries, sizeof(sh->libraries));
 	sh->n_queues = r->n_queues;
 	sh->n_records = (uint64_t)(r->rec.next - r->rec.first);
 	sh->overflow = r->rec.overflow;

@@ -237,6 +237,7 @@ char *kbp_results_json(const struct kbp_results *res)
 		bad |= json_array_append_new(runs, run_json(&res->run[i], &bad)) != 0;
 	kbp_json_put(root, "runs", runs, &bad);
 	put_profile(root, res, &bad);
+	kbp_put_noise(root, res, &bad);
 	kbp_put_verdicts(root, res, &bad);
 	for (uint32_t i = 0; i < res->n_findings; i++)
 		bad |= json_array_append_new(findings, finding_json(&res->finding[i], &bad)) != 0;
@@ -260,6 +261,7 @@ void kbp_results_free(struct kbp_results *res)
 	free(res->setup);
 	free(res->finding);
 	free(res->verdict);
+	free(res->dir);
 	free(res);
 }
 

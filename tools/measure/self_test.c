@@ -338,6 +338,35 @@ static int refused(struct trial *x, struct kbp_error *err)
 	return rc ? out_of_memory(err) : 0;
 }
 
+/* Results of two hosts, and of one: the first are refused, the others only for having no samples on disk. */
+static bool hosts_refused(const struct trial *x, const char *kernel_b, int expected)
+{
+	struct kbp_results a = *x->res, b = *x->res;
+	struct kbp_comparison *c;
+	struct kbp_error e;
+	int rc;
+
+	a.fingerprint = b.fingerprint = NULL;
+	a.n_fingerprint = b.n_fingerprint = 0;
+	kbp_fact_text(&a.fingerprint, &a.n_fingerprint, "kernel", "Linux 6.1.0");
+	kbp_fact_text(&b.fingerprint, &b.n_fingerprint, "kernel", "%s", kernel_b);
+	rc = kbp_results_compare(&a, &b, 0, &c, &e);
+	kbp_comparison_free(c);
+	free(a.fingerprint);
+	free(b.fingerprint);
+	return rc == expected;
+}
+
+static void fingerprints(struct trial *x)
+{
+	struct kbp_self_test_case *c =
+		case_add(x, "refuse_fingerprint",
+			 "results of two kernels: refused; of one: not for that", 1, 1, 1);
+
+	case_count(c, hosts_refused(x, "Linux 6.12.0", -EXDEV));
+	case_count(c, hosts_refused(x, "Linux 6.1.0", -ENOENT));
+}
+
 static int cases(struct trial *x, struct kbp_error *err)
 {
 	struct kbp_made_up shift = quiet, tail = quiet, far = quiet;
@@ -359,7 +388,11 @@ static int cases(struct trial *x, struct kbp_error *err)
 			     56, err);
 	if (!rc)
 		rc = planted(x, "found_1us", "1 us planted: found likewise", "p50", far, 1000, err);
-	return rc ? rc : refused(x, err);
+	if (!rc)
+		rc = refused(x, err);
+	if (!rc)
+		fingerprints(x);
+	return rc;
 }
 
 int kbp_self_test_run(const struct kbp_self_test_opts *opts, kbp_bench_progress_fn progress,

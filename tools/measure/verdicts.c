@@ -14,7 +14,7 @@
 
 #include <kbypass/method.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/compare.h"
 
 #define SEED 1u
 #define NS_PER_US 1000.0
@@ -57,8 +57,8 @@ static size_t real_samples(const uint32_t *ns, size_t n, uint32_t *out)
 	return kept;
 }
 
-static int method_of(const struct judge *j, const struct kbp_result_run *r, const uint32_t *ns,
-		     bool gaps, struct kbp_method **m, struct kbp_error *err)
+int kbp_run_method(const struct kbp_result_run *r, const uint32_t *ns, bool gaps, double quantum_ns,
+		   struct kbp_method **m, struct kbp_error *err)
 {
 	struct kbp_round_samples *rounds = calloc(r->n_rounds + 1, sizeof(*rounds));
 	uint32_t *copy = NULL;
@@ -81,7 +81,7 @@ static int method_of(const struct judge *j, const struct kbp_result_run *r, cons
 			rounds[i].ns = copy + used;
 			used += rounds[i].n;
 		}
-		rc = kbp_method_open(rounds, r->n_rounds, j->quantum_ns, SEED, m, err);
+		rc = kbp_method_open(rounds, r->n_rounds, quantum_ns, SEED, m, err);
 	}
 	free(copy);
 	free(rounds);
@@ -95,11 +95,13 @@ static int run_open(struct judge *j, uint32_t i, const struct kbp_run_samples *s
 	int rc = 0;
 
 	if (s->latency)
-		rc = method_of(j, r, s->latency, false, &g->m[OF_LATENCY], &g->why_not[OF_LATENCY]);
+		rc = kbp_run_method(r, s->latency, false, j->quantum_ns, &g->m[OF_LATENCY],
+				    &g->why_not[OF_LATENCY]);
 	if (!rc && s->tx && r->tx.samples)
-		rc = method_of(j, r, s->tx, false, &g->m[OF_TX], &g->why_not[OF_TX]);
+		rc = kbp_run_method(r, s->tx, false, j->quantum_ns, &g->m[OF_TX], &g->why_not[OF_TX]);
 	if (!rc && s->rx_path && r->stamps.rx_path.samples)
-		rc = method_of(j, r, s->rx_path, true, &g->m[OF_RX_PATH], &g->why_not[OF_RX_PATH]);
+		rc = kbp_run_method(r, s->rx_path, true, j->quantum_ns, &g->m[OF_RX_PATH],
+				    &g->why_not[OF_RX_PATH]);
 	if (g->m[OF_LATENCY])
 		kbp_method_intervals(g->m[OF_LATENCY], &r->interval);
 	if (g->m[OF_TX])
@@ -118,7 +120,7 @@ static bool has_finding(const struct kbp_results *res, const char *code, const c
 	return false;
 }
 
-static const char *class_of(const struct kbp_result_run *r)
+const char *kbp_run_class(const struct kbp_result_run *r)
 {
 	if (r->emulated)
 		return "a software NIC";
@@ -133,9 +135,8 @@ static void forbid(struct kbp_verdict *v, const char *why, const char *text, con
 	snprintf(v->text, sizeof(v->text), "%s%s%s", who, who[0] ? " " : "", text);
 }
 
-/* What is wrong with a run by itself; NULL: nothing. */
-static const char *unfit(const struct kbp_results *res, const struct kbp_result_run *r,
-			 const char **why)
+const char *kbp_run_unfit(const struct kbp_results *res, const struct kbp_result_run *r,
+			  const char **why)
 {
 	*why = "loss";
 	if (r->delivered < r->sent || r->send_errors)
@@ -161,9 +162,9 @@ static bool forbidden(const struct judge *j, uint32_t a, uint32_t b, int kind, s
 	const char *why, *text;
 	char both[100];
 
-	if (strcmp(class_of(r[0]), class_of(r[1])) != 0) {
-		snprintf(both, sizeof(both), "%s is not compared with %s", class_of(r[0]),
-			 class_of(r[1]));
+	if (strcmp(kbp_run_class(r[0]), kbp_run_class(r[1])) != 0) {
+		snprintf(both, sizeof(both), "%s is not compared with %s", kbp_run_class(r[0]),
+			 kbp_run_class(r[1]));
 		forbid(v, "class", both, "");
 		return true;
 	}
@@ -172,7 +173,7 @@ static bool forbidden(const struct judge *j, uint32_t a, uint32_t b, int kind, s
 		return true;
 	}
 	for (int i = 0; i < 2; i++) {
-		text = unfit(j->res, r[i], &why);
+		text = kbp_run_unfit(j->res, r[i], &why);
 		if (!text && !g[i]->m[kind]) {
 			why = strstr(g[i]->why_not[kind].hint, "rounds") ? "rounds" : "samples";
 			text = g[i]->why_not[kind].hint[0] ? g[i]->why_not[kind].hint :
