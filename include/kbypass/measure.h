@@ -430,10 +430,10 @@ struct kbp_bench_opts {
 	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
 	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
 	double resolve_ns; /* say how many samples such a difference takes; 0: the one found */
-	bool stamps; /* receive stamps: rx_path and wire_to_stamp too. Costs something on every frame */
 	const uint64_t *rates; /* a sweep: every backend at each of these instead of rate_pps, in the same rounds */
-	uint32_t n_rates;      /* up to KBP_BENCH_RATES_MAX; 0: no sweep */
 	uint64_t burst_gap_ns; /* BURSTS: kbp_timing.gap_ns; 0: 1 ms */
+	uint32_t n_rates;      /* up to KBP_BENCH_RATES_MAX; 0: no sweep */
+	bool stamps; /* receive stamps: rx_path and wire_to_stamp too. Costs something on every frame */
 	bool rtt; /* a closed loop instead of a schedule: datagrams of frame_bytes (0: 60) and their answers */
 };
 

@@ -12,7 +12,8 @@
 
 #define RECORDS_SPARE 4096u /* room for frames that others send to the same groups */
 /* Telling which frame is which, once per round (match.c): the sent ones as a list, where each was found, and chains. */
-#define MATCH_BYTES (sizeof(struct kbp_seen) + sizeof(uint32_t) + 4 * 8 + 3 * sizeof(uint32_t))
+#define MATCH_BYTES \
+	(sizeof(struct kbp_seen) + sizeof(uint32_t) + 4 * sizeof(uint64_t) + 3 * sizeof(uint32_t))
 #define SORT_COPIES 3u /* of one run's samples at the end, while they are sorted */
 
 static uint64_t records_of(uint64_t round_frames)

@@ -109,15 +109,15 @@ struct kbp_ping {
 
 /* The part of struct kbp_round_shared that the initiator of a closed loop writes. */
 struct kbp_pingpong_shared {
-	bool opened;	   /* the first answer has come */
 	uint64_t n_pings;  /* answered in time, in b->pings */
 	uint64_t early;	   /* of these, begun within the time of warming up */
 	uint64_t timeouts; /* sent, and not answered in time */
 	uint64_t late;	   /* of these, answered later */
 	uint64_t foreign, twice;
 	struct kbp_queue_info queue;
-	uint32_t n_causes;
 	struct kbp_named_count cause[KBP_RESULTS_COUNTS_MAX];
+	uint32_t n_causes;
+	bool opened; /* the first answer has come */
 };
 
 enum kbp_stage { KBP_STAGE_OPENING = 0, KBP_STAGE_READY, KBP_STAGE_DONE, KBP_STAGE_FAILED };
@@ -141,17 +141,17 @@ struct kbp_round_shared {
 	double planted_ns; /* as calibrated; 0: nothing was planted */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
-	struct kbp_pingpong_shared rtt;
 	bool drain_cut;		      /* frames still came when the time for draining was over */
-	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	bool have_pairs;	      /* stamps can be converted */
 	char no_pairs[200];	      /* why not */
+	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	struct kbp_pairs pairs;	      /* taken by the receiver, on its CPU */
 	/* written by the sender */
 	struct kbp_sender_result tx;
 	struct kbp_error tx_error;
 	uint64_t tx_dropped; /* by the sending device, during the round */
 	bool tx_fifo, tx_locked;
+	struct kbp_pingpong_shared rtt; /* of a closed loop */
 	char libraries[256]; /* loaded in the receiving process, see kbp_libraries_seen */
 };
 
