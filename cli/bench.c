@@ -153,7 +153,7 @@ static int rtt_options(const struct given *g)
 		{ "flows", g->flows },	 { "seed", g->seed },
 		{ "timing", g->timing }, { "poisson", g->poisson },
 		{ "burst", g->burst },	 { "handler-delay", g->delay_ns > 0 },
-		{ "stamps", o->stamps },
+		{ "stamps", o->stamps }, { "explain", o->explain },
 	};
 
 	for (size_t i = 0; o->rtt && i < sizeof(none) / sizeof(none[0]); i++)
@@ -262,6 +262,10 @@ static int parse(struct given *g, int argc, char **argv)
 		  CLI_REAL, &g->delay_ns, 0, 1e9 },
 		{ "stamps", NULL, "receive stamps: where on its way each frame's latency arose",
 		  CLI_FLAG, &o->stamps, 0, 0 },
+		{ "explain", NULL, "once more under tracing: what made the tail, by cause",
+		  CLI_FLAG, &o->explain, 0, 0 },
+		{ "explain-over", "NS", "the tail is what lies above NS (default: above P99)",
+		  CLI_U32, &o->explain_over_ns, 1, 0xffffffff },
 		{ "rtt", NULL,
 		  "a closed loop: round trips of one datagram, sent and answered by each backend",
 		  CLI_FLAG, &o->rtt, 0, 0 },
@@ -294,6 +298,9 @@ static int parse(struct given *g, int argc, char **argv)
 		"Verdicts say for each pair whether there is a difference in P50, P99 and gap, by the\n"
 		"spread between rounds, or how many samples would tell. socket,socket+18 shows whether\n"
 		"18 ns would be found here, socket,socket+0 whether nothing is found where nothing is.\n"
+		"With --explain every backend is measured a second time, under tracing (NAME~traced): which\n"
+		"interrupt, softirq, thread, fault or system call had the receiver's CPU while the samples\n"
+		"of the tail were on their way. What tracing adds is the verdict of NAME~traced - NAME.\n"
 		"With --profile it times the operations of the data path one by one instead: an empty\n"
 		"poll, a received frame, a sent one. It takes --backend, --ef-vi, --rx, --tx, --ring,\n"
 		"--cpu-rx, --fifo, --out and --json, and needs no root for ef_vi_sim.",
@@ -367,6 +374,8 @@ static int profile_options(const struct given *g)
 		{ "handler-delay", g->delay_ns > 0 },
 		{ "stamps", o->stamps },
 		{ "resolve", o->resolve_ns > 0 },
+		{ "explain", o->explain },
+		{ "explain-over", o->explain_over_ns > 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)

@@ -22,8 +22,10 @@ int cmd_bench(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_clock(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_rts25(int argc, char **argv);
 
 struct kbp_results;
@@ -103,6 +105,8 @@ const char *cli_nearest(const char *word, const char *const *names, size_t n);
 
 /* verdicts.c: the verdicts of a bench, for people. */
 void cli_verdicts(const struct kbp_results *res);
+/* explain.c: what made the tail. */
+void cli_explain(const struct kbp_results *res);
 /* self_test.c: kbypass bench --self-test. Returns its exit status; *stop ends it. */
 int cli_self_test(uint32_t trials, uint32_t seed, const volatile sig_atomic_t *stop_it, bool json);
 

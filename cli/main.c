@@ -14,6 +14,8 @@ static const struct {
 	{ "lab", "make, show or remove a throw-away network of two hosts", cmd_lab },
 	{ "bench", "measure every backend side by side on one wire", cmd_bench },
 	{ "compare", "say what differs between two results, and whether that is known", cmd_compare },
+	{ "report", "one page with tables and plots of what a bench found", cmd_report },
+	{ "export", "a bench's samples as CSV, JSON or HdrHistogram text", cmd_export },
 	{ "capture", "write packets to pcapng, with what each timestamp is worth", cmd_capture },
 	{ "rts25", "was the clock within the limits of RTS 25, by captures or live", cmd_rts25 },
 	{ "clock", "say whether the clocks that timestamps come from are in sync", cmd_clock },

@@ -319,10 +319,12 @@ static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_
 					   not_comparable(base) ? base :
 								  NULL;
 	double late = late_percent(r) > late_percent(base) ? late_percent(r) : late_percent(base);
-	char a[24], b[24];
+	char a[24], b[24], rate[48] = "";
 
+	if (r->rate_pps)
+		snprintf(rate, sizeof(rate), "at %llu a second, ", (ull)r->rate_pps);
 	if (bad) {
-		printf("median:  %s %s us, %s %s us; not comparable: %s %s\n", r->backend,
+		printf("median:  %s%s %s us, %s %s us; not comparable: %s %s\n", rate, r->backend,
 		       quantile(&r->latency, 500, r->latency.p50_ns, a), base->backend,
 		       quantile(&base->latency, 500, base->latency.p50_ns, b), bad->backend,
 		       not_comparable(bad));
@@ -330,9 +332,9 @@ static void print_ratio(const struct kbp_result_run *r, const struct kbp_result_
 	}
 	if (!base->latency.p50_ns)
 		return;
-	printf("median:  %s is %.3g times %s (%.2f / %.2f us, same interleaved run)", r->backend,
-	       (double)r->latency.p50_ns / base->latency.p50_ns, base_name, us(r->latency.p50_ns),
-	       us(base->latency.p50_ns));
+	printf("median:  %s%s is %.3g times %s (%.2f / %.2f us, same interleaved run)", rate,
+	       r->backend, (double)r->latency.p50_ns / base->latency.p50_ns, base_name,
+	       us(r->latency.p50_ns), us(base->latency.p50_ns));
 	if (late > 1)
 		printf(" (the sender was late for up to %.3g %% of the frames; P99 and gap include that)",
 		       late);
@@ -361,12 +363,10 @@ static void print_ratios(const struct kbp_results *res, uint64_t rate_pps)
 				    *ours = run_of(res, "af_xdp", rate_pps),
 				    *theirs = run_of(res, "dpdk:af_xdp", rate_pps);
 
-	if (rate_pps && (base || (ours && theirs)))
-		printf("at %llu a second:\n", (ull)rate_pps);
 	for (uint32_t i = 0; base && i < res->n_runs; i++) {
 		const struct kbp_result_run *r = &res->run[i];
 
-		if (r != base && r->rate_pps == rate_pps && same_wire(r, base))
+		if (r != base && !r->variant && r->rate_pps == rate_pps && same_wire(r, base))
 			print_ratio(r, base, "the spinning UDP socket's");
 	}
 	if (ours && theirs && same_wire(ours, theirs))
@@ -474,5 +474,6 @@ void cli_bench_table(const struct kbp_results *res)
 			print_block(res, &blocks[k], res->run[i].rate_pps);
 	print_stamps(res);
 	cli_verdicts(res);
+	cli_explain(res);
 	print_rest(res);
 }

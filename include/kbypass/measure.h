@@ -125,7 +125,7 @@ struct kbp_result_stamps {
 
 /* What a sample beyond the threshold overlaps with. */
 struct kbp_explain_cause {
-	char kind[12]; /* "irq", "softirq", "switch", "fault", "syscall", "gap": nothing accounts for it */
+	char kind[12]; /* "irq", "softirq", "switch", "fault", "syscall"; "sender": sent late; "gap": nothing accounts for it */
 	char name[48]; /* which: "virtio0-input.0", "NET_RX", "kworker/1:2", "page_fault_user" ... */
 	uint64_t samples; /* of the tail, with this as their main cause: the longest overlap */
 	uint64_t time_ns; /* of it inside of the tail's samples, all of them */
@@ -429,6 +429,9 @@ struct kbp_bench_opts {
 	bool fifo; /* SCHED_FIFO for the receiver; for the sender too with more than two CPUs */
 	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
 	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
+	bool explain; /* every backend once more under tracing: what made the tail; takes
+				    * CAP_BPF and CAP_PERFMON */
+	uint32_t explain_over_ns; /* samples above it are the tail; 0: above P99 */
 	double resolve_ns; /* say how many samples such a difference takes; 0: the one found */
 	const uint64_t *rates; /* a sweep: every backend at each of these instead of rate_pps, in the same rounds */
 	uint64_t burst_gap_ns; /* BURSTS: kbp_timing.gap_ns; 0: 1 ms */

@@ -220,7 +220,7 @@ def bad_input_gives_one_error_and_status_2():
     expect_error("at most 8", "--rates", "1,2,3,4,5,6,7,8,9")
     for option, *value in (["--pcap", "x.pcap"], ["--feed", "itch"], ["--flows", "2"], ["--seed", "2"],
                            ["--timing", "recorded"], ["--poisson"], ["--burst", "8"], ["--handler-delay", "100"],
-                           ["--stamps"]):
+                           ["--stamps"], ["--explain"]):
         expect_error(f"--rtt and {option}:", "--rtt", option, *value)
     expect_error("60 to 1514", "--rtt", "--size", "9000")
     expect_error("--profile and --rtt", "--rtt", "--profile")

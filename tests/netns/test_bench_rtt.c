@@ -229,15 +229,20 @@ static void bursts_are_played_and_described(void **state)
 {
 	struct kbp_bench_opts o = loop();
 	struct kbp_results *res;
+	bool noted = false;
 
 	(void)state;
 	o.rtt = false;
 	o.timing = KBP_TIMING_BURSTS;
+	o.burst_gap_ns = 20000;
 	o.backends = "socket";
 	res = bench(&o);
 	assert_int_equal(res->run[0].sent, res->run[0].scheduled);
 	assert_string_equal(kbp_results_fact(res, "timing"), "bursts");
-	assert_string_equal(kbp_results_fact(res, "burst_gap_ns"), "1000000");
+	assert_string_equal(kbp_results_fact(res, "burst_gap_ns"), "20000");
+	for (uint32_t i = 0; i < res->n_findings; i++)
+		noted = noted || !strcmp(res->finding[i].code, "burst_place");
+	assert_true(noted);
 	assert_true(strtoull(kbp_results_fact(res, "bursts"), NULL, 10) > 0);
 	assert_true(strtoull(kbp_results_fact(res, "memory_bytes"), NULL, 10) > 1000);
 	kbp_results_free(res);

@@ -134,6 +134,9 @@ static void what_a_closed_loop_does_not_go_with_is_refused_by_name(void **state)
 	b.o.stamps = true;
 	refused(kbp_pingpong_check(&b, &err), "receive stamps");
 	b.o.stamps = false;
+	b.o.explain = true;
+	refused(kbp_pingpong_check(&b, &err), "explain");
+	b.o.explain = false;
 	b.o.handler_delay_ns = 1;
 	refused(kbp_pingpong_check(&b, &err), "handler delay");
 	b.o.handler_delay_ns = 0;
@@ -171,6 +174,42 @@ static void a_loop_keeps_no_more_than_its_rate_allows(void **state)
 	assert_in_range(kbp_pingpong_room(&b, 0), 400000, KBP_BENCH_ROUND_MAX);
 	b.o.seconds = 86400;
 	assert_int_equal(kbp_pingpong_room(&b, 0), KBP_BENCH_ROUND_MAX);
+}
+
+/* ---------------------------------------------------------------- bursts */
+
+static void a_frame_after_a_silence_begins_a_burst(void **state)
+{
+	const struct kbp_seen sent[] = { { .ticks = 5000 },
+					 { .ticks = 5999 },
+					 { .ticks = 6998 },
+					 { .ticks = 7999 } };
+
+	(void)state;
+	assert_int_equal(kbp_tsc_set_hz(&b.tsc, 1000000000), 0);
+	b.o.burst_gap_ns = 1001;
+	for (uint32_t i = 0; i < 4;
+	     i++) /* the last one is 1001 behind, of which rounding may take one */
+		assert_int_equal(kbp_burst_begins(&b, sent, i), i == 0 || i == 3);
+}
+
+static void first_frames_of_bursts_are_told_from_the_others_without_warm_up(void **state)
+{
+	uint32_t ns[] = { 900, 1, 50, 2, 3, 800, 70, 4 }, first[] = { 0, 2, 5, 6 };
+	struct kbp_result_round rounds[2] = { { .first_sample = 0, .samples = 5, .warmup = 1 },
+					      { .first_sample = 5, .samples = 3, .warmup = 1 } };
+	struct kbp_result_run run = { .round = rounds, .n_rounds = 2 };
+	struct kbp_run_work w = { .latency = { ns, 8, 8 }, .burst_first = { first, 4, 4 } };
+	struct kbp_latency one, two;
+
+	(void)state;
+	assert_int_equal(kbp_burst_split(&run, &w, &one, &two), 0);
+	assert_int_equal(one.samples, 2);
+	assert_int_equal(one.min_ns, 50);
+	assert_int_equal(one.max_ns, 70);
+	assert_int_equal(two.samples, 4);
+	assert_int_equal(two.min_ns, 1);
+	assert_int_equal(two.max_ns, 4);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -273,6 +312,8 @@ int main(void)
 		T(what_a_closed_loop_does_not_go_with_is_refused_by_name),
 		T(a_loop_between_two_interfaces_of_one_host_is_refused),
 		T(a_loop_keeps_no_more_than_its_rate_allows),
+		T(a_frame_after_a_silence_begins_a_burst),
+		T(first_frames_of_bursts_are_told_from_the_others_without_warm_up),
 		T(what_is_kept_is_told_and_refused_where_it_is_not_there),
 		T(a_sweep_keeps_the_samples_of_every_rate),
 		T(what_has_no_room_is_counted_and_not_kept),

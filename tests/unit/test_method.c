@@ -198,6 +198,27 @@ static void too_few_rounds_or_samples_are_named(void **state)
 	assert_non_null(strstr(err.hint, "600 samples"));
 }
 
+static void samples_at_both_ends_of_the_range_are_taken(void **state)
+{
+	static uint32_t ends[5][300];
+	struct kbp_round_samples rounds[5];
+	struct kbp_result_intervals x;
+	struct kbp_method *m;
+
+	(void)state;
+	for (int r = 0; r < 5; r++) {
+		for (int i = 0; i < 300; i++)
+			ends[r][i] = i < 200 ? 0 : UINT32_MAX;
+		rounds[r] = (struct kbp_round_samples){ .ns = ends[r], .n = 300 };
+	}
+	assert_int_equal(kbp_method_open(rounds, 5, 10, 1, &m, NULL), 0);
+	assert_true(near(kbp_method_estimate(m, KBP_METRIC_P50), 0, 10));
+	assert_true(near(kbp_method_estimate(m, KBP_METRIC_P99), UINT32_MAX, 10));
+	kbp_method_intervals(m, &x);
+	assert_true(x.p50.lo <= x.p50.hi && x.gap.lo <= x.gap.hi);
+	kbp_method_close(m);
+}
+
 /* ---------------------------------------------------------------- differences */
 
 static void what_is_the_same_differs_by_nothing(void **state)
@@ -301,6 +322,7 @@ int main(void)
 		cmocka_unit_test(ties_are_taken_to_lie_evenly_in_the_quantum),
 		cmocka_unit_test(intervals_hold_the_estimate_and_come_out_the_same_again),
 		cmocka_unit_test(too_few_rounds_or_samples_are_named),
+		cmocka_unit_test(samples_at_both_ends_of_the_range_are_taken),
 		cmocka_unit_test(what_is_the_same_differs_by_nothing),
 		cmocka_unit_test(a_shift_of_all_samples_is_the_difference_of_every_quantile),
 		cmocka_unit_test(rounds_that_did_not_take_turns_are_compared_more_carefully),

@@ -10,6 +10,7 @@
 
 #include <kbypass/method.h>
 
+#include "tools/measure/explain.h"
 #include "tools/measure/parts.h"
 
 #define SLACK_NS 1000u /* beyond the measured offset of the two CPUs' counters */
@@ -55,7 +56,8 @@ static uint32_t sample_ns(const struct kbp_tsc *tsc, uint64_t from, uint64_t to)
 
 /* The frames that were sent, as a list of their own. Returns how many, and adds them to the digest
  * and to the sender's lateness. */
-static uint32_t sent_list(const struct kbp_bench *b, struct kbp_run_work *w, struct kbp_seen *sent)
+static uint32_t sent_list(const struct kbp_bench *b, struct kbp_run_work *w, struct kbp_seen *sent,
+			  uint64_t *handed)
 {
 	const struct kbp_schedule *s = &b->slice.s;
 	uint32_t n = 0;
@@ -68,6 +70,7 @@ static uint32_t sent_list(const struct kbp_bench *b, struct kbp_run_work *w, str
 			continue;
 		kbp_digest_add(w->sent, f->flow, f->payload_hash, f->payload_len);
 		w->lateness.ns[w->lateness.n++] = sample_ns(&b->tsc, due, b->sent_ticks[i]);
+		handed[n] = b->sent_ticks[i];
 		sent[n++] = (struct kbp_seen){ .ticks = due,
 					       .hash = f->payload_hash,
 					       .len = f->payload_len,
@@ -90,18 +93,22 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
 		       warm = b->sh->tx.start_ticks + kbp_tsc_ticks(&b->tsc, KBP_BENCH_WARMUP_NS);
 	const uint32_t n_got = (uint32_t)b->sh->n_records;
 	struct kbp_seen *sent = calloc(b->slice.s.n_total + 1, sizeof(*sent));
+	uint64_t *handed =
+		malloc((b->slice.s.n_total + 1) * sizeof(*handed)); /* over to the kernel, when */
 	uint32_t *pos = malloc((n_got + 1u) * sizeof(*pos)), n_sent;
-	int rc = sent && pos ? kbp_samples_room(&w->latency, n_got) : -ENOMEM;
+	int rc = sent && pos && handed ? kbp_samples_room(&w->latency, n_got) : -ENOMEM;
 
 	memset(o, 0, sizeof(*o));
 	if (!rc)
 		rc = kbp_samples_room(&w->lateness, b->slice.s.n_total);
+	if (!rc && b->o.timing == KBP_TIMING_BURSTS)
+		rc = kbp_samples_room(&w->burst_first, n_got);
 	if (!rc && b->o.stamps)
 		rc = kbp_samples_room(&w->rx_path, n_got);
 	if (!rc && b->o.stamps)
 		rc = kbp_samples_room(&w->wire, n_got);
 	if (!rc) {
-		n_sent = sent_list(b, w, sent);
+		n_sent = sent_list(b, w, sent, handed);
 		rc = kbp_match(sent, n_sent, b->records, n_got, b->slice.s.n_flows,
 			       offset + kbp_tsc_ticks(&b->tsc, SLACK_NS), pos, &o->count);
 	}
@@ -116,10 +123,18 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
 		due = sent[pos[i]].ticks;
 		o->early += due < warm;
 		o->clipped += got->ticks < due;
+		if (b->o.timing == KBP_TIMING_BURSTS && kbp_burst_begins(b, sent, pos[i]))
+			w->burst_first.ns[w->burst_first.n++] = (uint32_t)w->latency.n;
 		w->latency.ns[w->latency.n++] = sample_ns(&b->tsc, due, got->ticks);
 		if (b->o.stamps)
 			kbp_stamped_add(b, w, st, i, due);
+		if (w->tail) {
+			struct kbp_way way = { .due = due, .sent = handed[pos[i]], .got = got->ticks };
+
+			rc = kbp_tail_sample(w->tail, &way, w->latency.ns[w->latency.n - 1]);
+		}
 	}
+	free(handed);
 	free(pos);
 	free(sent);
 	return rc;
@@ -198,7 +213,7 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t subject, uint32_t position
 		return kbp_pingpong_add_round(b, subject, position, err);
 	if (b->o.stamps)
 		kbp_stamped_round(b, run);
-	if (samples_add(b, w, &run->stamps, &o))
+	if (kbp_explain_round(b, subject) || samples_add(b, w, &run->stamps, &o))
 		return kbp_fail(err, -ENOMEM, "match the frames of a round",
 				"memory is out: take more and shorter rounds");
 	kbp_bench_achieved(b, run);
@@ -211,6 +226,8 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t subject, uint32_t position
 	d->first_sample = before;
 	d->samples = w->latency.n - before;
 	d->warmup = kbp_bench_warmup(d->samples, o.early);
+	if (w->tail)
+		kbp_tail_warmup(w->tail, d->warmup);
 	round_add(b, run, w, d, &o);
 	kbp_bench_round_findings(b, run);
 	kbp_sweep_findings(b->res, findings, run);
@@ -279,8 +296,12 @@ static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 	if (kbp_run_quantiles(run, &w->latency, false, &run->latency) ||
 	    (b->o.rtt && kbp_run_quantiles(run, &w->tx, false, &run->tx)))
 		rc = rc ? rc : out_of_memory(err);
+	if (w->tail && kbp_explain_finish(b, run, w))
+		rc = rc ? rc : out_of_memory(err);
 	kbp_latency_of(w->lateness.ns, w->lateness.n, &run->lateness);
 	kbp_bench_run_findings(b, run, w->send_errno);
+	if (b->o.timing == KBP_TIMING_BURSTS)
+		kbp_burst_note(b, run, w);
 	if (b->o.stamps)
 		kbp_bench_stamp_findings(b, run);
 	kbp_sweep_findings(b->res, findings, run);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/measure/explain.h"
 #include "tools/measure/host.h"
 
 #define CALIBRATE_MS 200
@@ -15,6 +16,7 @@
 static void release(struct kbp_bench *b)
 {
 	kbp_watch_close(b);
+	kbp_explain_release(b);
 	kbp_memory_release(b);
 	kbp_sweep_free(b);
 	if (b->lab)

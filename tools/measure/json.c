@@ -111,12 +111,13 @@ json_t *kbp_json_member(struct kbp_json_place *p, json_t *o, const char *name, j
 	return NULL;
 }
 
-json_t *kbp_json_list(struct kbp_json_place *p, json_t *o, const char *name, size_t max,
-		      size_t size, void *list)
+void *kbp_json_list(struct kbp_json_place *p, json_t *o, const char *name, size_t max, size_t size,
+		    json_t **list)
 {
 	json_t *a = kbp_json_member(p, o, name, JSON_ARRAY, "is no array");
 	void *room;
 
+	*list = NULL;
 	if (!a)
 		return NULL;
 	if (json_array_size(a) > max) {
@@ -124,12 +125,11 @@ json_t *kbp_json_list(struct kbp_json_place *p, json_t *o, const char *name, siz
 		return NULL;
 	}
 	room = calloc(json_array_size(a) + 1, size);
-	if (!room) {
+	if (room)
+		*list = a;
+	else
 		kbp_json_complain(p, name, "does not fit into memory");
-		return NULL;
-	}
-	memcpy(list, &room, sizeof(room));
-	return a;
+	return room;
 }
 
 uint64_t kbp_json_u64(struct kbp_json_place *p, json_t *o, const char *name, uint64_t max)

@@ -43,10 +43,10 @@ void kbp_json_complain(struct kbp_json_place *p, const char *member, const char 
 /* The member, or NULL and a complaint: `what` says what it is not. */
 json_t *kbp_json_member(struct kbp_json_place *p, json_t *o, const char *name, json_type type,
 			const char *what);
-/* A list of at most `max` members, or NULL and a complaint. The pointer at `list` then has room for them, `size` bytes
- * each, all zero; the caller frees it. */
-json_t *kbp_json_list(struct kbp_json_place *p, json_t *o, const char *name, size_t max,
-		      size_t size, void *list);
+/* Room for the members of a list of at most `max`, `size` bytes each, all zero, which the caller frees; *list is the
+ * list. NULL, and *list too, after a complaint. */
+void *kbp_json_list(struct kbp_json_place *p, json_t *o, const char *name, size_t max, size_t size,
+		    json_t **list);
 uint64_t kbp_json_u64(struct kbp_json_place *p, json_t *o, const char *name, uint64_t max);
 uint32_t kbp_json_u32(struct kbp_json_place *p, json_t *o, const char *name);
 /* Any number; from 0. */
@@ -62,6 +62,9 @@ void kbp_json_read_latency(struct kbp_json_place *p, json_t *run, const char *na
 
 /* ---------------------------------------------------------------- parts with files of their own */
 
+/* results_explain.c */
+void kbp_put_explain(json_t *run, const struct kbp_result_explain *e, bool *bad);
+void kbp_read_explain(struct kbp_json_place *p, json_t *run, struct kbp_result_explain *e);
 /* results_verdicts.c */
 void kbp_put_intervals(json_t *latency, const struct kbp_result_intervals *i, bool *bad);
 void kbp_read_intervals(struct kbp_json_place *p, json_t *latency, struct kbp_result_intervals *i);

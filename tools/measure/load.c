@@ -149,6 +149,7 @@ static void read_variant(struct kbp_json_place *p, json_t *o, struct kbp_result_
 static void read_later_members(struct kbp_json_place *p, json_t *o, struct kbp_result_run *r)
 {
 	read_variant(p, o, r);
+	kbp_read_explain(p, o, &r->explain);
 	kbp_read_intervals(p, json_object_get(o, "latency_ns"), &r->interval);
 	if (json_object_get(o, "tx_ns")) {
 		kbp_json_read_latency(p, o, "tx_ns", &r->tx);

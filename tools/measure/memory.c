@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tools/measure/parts.h"
+#include "tools/measure/explain.h"
 
 #define RECORDS_SPARE 4096u /* room for frames that others send to the same groups */
 /* Telling which frame is which, once per round (match.c): the sent ones as a list, where each was found, and chains. */
@@ -63,6 +63,7 @@ static uint64_t samples_bytes(const struct kbp_bench *b, uint32_t rate, uint64_t
 		lists = 2 + 2; /* rtt and tx, and copies of both */
 	if (b->o.stamps)
 		lists += 2 + 1;
+	lists += b->o.timing == KBP_TIMING_BURSTS;
 	*one_list = n * sizeof(uint32_t);
 	return *one_list * lists * b->n_backends;
 }
@@ -193,11 +194,13 @@ void kbp_memory_release(struct kbp_bench *b)
 
 		kbp_digest_close(w->got);
 		kbp_digest_close(w->sent);
+		kbp_tail_close(w->tail);
 		free(w->latency.ns);
 		free(w->lateness.ns);
 		free(w->rx_path.ns);
 		free(w->wire.ns);
 		free(w->tx.ns);
+		free(w->burst_first.ns);
 	}
 	shared_free(b->sent_ticks, b->shared_bytes);
 	shared_free(b->stamps_ns, b->records_max * sizeof(*b->stamps_ns));

@@ -164,15 +164,18 @@ static double quantile(const struct kbp_method *m, const struct counts *c, const
 static void counts_make(struct kbp_method *m, struct counts *c, double q)
 {
 	uint32_t lo, hi, margin = (uint32_t)m->half + 2;
+	uint64_t width;
 
 	bracket(m, NULL, q, &lo, &hi);
+	if (!m->n_rounds || hi > UINT32_MAX - margin)
+		return;
 	lo = lo > margin ? lo - margin : 0;
-	hi = hi < UINT32_MAX - margin ? hi + margin : UINT32_MAX;
-	if ((uint64_t)(hi - lo + 1) * m->n_rounds > COUNTS_MAX)
+	width = (uint64_t)hi + margin - lo + 1;
+	if (width * m->n_rounds > COUNTS_MAX)
 		return;
 	c->from = lo;
-	c->n = hi - lo + 1;
-	c->below = malloc((size_t)c->n * m->n_rounds * sizeof(*c->below));
+	c->n = (uint32_t)width;
+	c->below = malloc(width * m->n_rounds * sizeof(*c->below));
 	for (uint32_t r = 0; c->below && r < m->n_rounds; r++) {
 		const struct sorted *s = &m->round[r];
 		size_t k = below(s, lo);

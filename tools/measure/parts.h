@@ -92,6 +92,9 @@ void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int
 #define KBP_BENCH_BACKENDS_MAX 16u
 #define KBP_BENCH_SUBJECTS_MAX (KBP_BENCH_BACKENDS_MAX * KBP_BENCH_RATES_MAX)
 #define KBP_BENCH_QUEUES_MAX 64u
+#define KBP_BENCH_GAPS_MAX 65536u
+#define KBP_BENCH_GAP_NS \
+	2000u /* the loop stood still: a poll that finds nothing takes less on every backend */
 #define KBP_BENCH_ROUND_MIN_S 0.3 /* shorter rounds are mostly warm-up */
 #define KBP_BENCH_ROUND_MAX \
 	(1u << 24) /* frames: what a round keeps in memory is about 100 bytes each */
@@ -141,6 +144,7 @@ struct kbp_round_shared {
 	double planted_ns; /* as calibrated; 0: nothing was planted */
 	bool rx_locked;	   /* memory is locked */
 	bool rx_fifo;
+	uint32_t n_gaps;	      /* in b->gaps: the loop stood still */
 	bool drain_cut;		      /* frames still came when the time for draining was over */
 	bool have_pairs;	      /* stamps can be converted */
 	char no_pairs[200];	      /* why not */
@@ -178,7 +182,12 @@ struct kbp_bench_rate {
 #define KBP_SAMPLE_NONE UINT32_MAX
 #define KBP_SAMPLE_MOST (UINT32_MAX - 1)
 
+struct kbp_tail;
+struct kbp_trace;
+
 struct kbp_run_work {
+	struct kbp_tail *tail; /* of a traced variant */
+	uint64_t trace_lost;
 	bool wanted;  /* named by the caller: must work */
 	bool skipped; /* does not work here */
 	struct kbp_digest *got, *sent;
@@ -186,7 +195,8 @@ struct kbp_run_work {
 	struct kbp_samples rx_path,
 		wire;	       /* as many as in `latency`, KBP_SAMPLE_NONE where there is none */
 	struct kbp_samples tx; /* rtt: as many as in `latency` */
-	int send_errno;	       /* of the first frame that the sender's device refused */
+	struct kbp_samples burst_first; /* numbers of samples in `latency`, ascending: first ones of bursts */
+	int send_errno;			/* of the first frame that the sender's device refused */
 };
 
 struct kbp_watch;
@@ -218,6 +228,10 @@ struct kbp_bench {
 	uint64_t *stamps_ns;	/* shared: of records, 0 where there is none; NULL: not asked for */
 	struct kbp_ping *pings; /* shared: written by the initiator; NULL: no rtt */
 	size_t records_max, pings_max, shared_bytes;
+	struct kbp_trace *trace; /* of this round */
+	pid_t trace_tid;	 /* the hot thread */
+	char trace_missing[160]; /* tracepoints that this kernel has not */
+	uint64_t (*gaps)[2]; /* shared: when the receiver's loop stood still; NULL: nobody asks */
 	uint32_t n_backends;
 	uint32_t n_subjects; /* backends at rates: number i is backend i % n_backends at rate i / n_backends */
 	char backend[KBP_BENCH_BACKENDS_MAX][KBP_SUBJECT_MAX];
@@ -306,6 +320,15 @@ void kbp_sweep_free(struct kbp_bench *b);
 void kbp_sweep_file(const struct kbp_result_run *run, const char *what, char *file, size_t size);
 /* Findings from number `from` on are of this run: say at which rate. */
 void kbp_sweep_findings(struct kbp_results *res, uint32_t from, const struct kbp_result_run *run);
+
+/* burst_place.c */
+/* Frame i of those that were sent begins a burst. */
+bool kbp_burst_begins(const struct kbp_bench *b, const struct kbp_seen *sent, uint32_t i);
+/* Latencies of first frames and of those behind them, without warm-up. 0 or -ENOMEM. */
+int kbp_burst_split(const struct kbp_result_run *run, const struct kbp_run_work *w,
+		    struct kbp_latency *first, struct kbp_latency *later);
+void kbp_burst_note(struct kbp_bench *b, const struct kbp_result_run *run,
+		    const struct kbp_run_work *w);
 
 /* memory.c */
 /* What the bench will keep at most. */

@@ -32,6 +32,7 @@ int kbp_pingpong_check(struct kbp_bench *b, struct kbp_error *err)
 		{ "rx_burst", o->rx_burst != 0 },
 		{ "a handler delay", o->handler_delay_ns != 0 },
 		{ "receive stamps", o->stamps },
+		{ "explain", o->explain },
 	};
 
 	for (size_t i = 0; i < KBP_ARRAY_SIZE(none); i++)

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/measure/explain.h"
 #include "tools/measure/parts.h"
 
 #define SECONDS_MAX 86400.0
@@ -308,6 +309,8 @@ int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err)
 		rc = kbp_bench_backends(b, err);
 	if (!rc)
 		rc = cpus_choose(b, err);
+	if (!rc && b->o.explain)
+		rc = kbp_explain_plan(b, err);
 	return rc;
 }
 

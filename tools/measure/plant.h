@@ -47,6 +47,7 @@ static inline void kbp_plant_work(uint32_t n)
 		KBP_PLANT_STEP;
 	}
 	switch (n) {
+		/* NOLINTNEXTLINE(bugprone-branch-clone): the same step each time is the point */
 		KBP_PLANT_CASES(28);
 		KBP_PLANT_CASES(24);
 		KBP_PLANT_CASES(20);

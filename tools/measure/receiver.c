@@ -28,6 +28,7 @@ struct receiver {
 	const struct kbp_schedule *s;
 	uint64_t delay_ticks;
 	struct kbp_plant plant;
+	bool traced;
 	struct kbp_record rec;
 	bool stamps;
 	uint64_t pair_at; /* tick of the next look at the stamps' clock; UINT64_MAX: never */
@@ -124,6 +125,18 @@ static void pair_take(struct receiver *r, uint64_t now, bool busy)
 	r->pair_at = now + c->every;
 }
 
+/* Between two looks at the counter nothing was received, and more time passed than a poll takes. */
+static void gap_note(struct receiver *r, uint64_t begin, uint64_t end)
+{
+	uint32_t n = r->sh->n_gaps;
+
+	if (n == KBP_BENCH_GAPS_MAX)
+		return;
+	r->b->gaps[n][0] = begin;
+	r->b->gaps[n][1] = end;
+	r->sh->n_gaps = n + 1;
+}
+
 /* Returns 0, or the state of the queue that died. */
 static uint32_t receive_until_quiet(struct receiver *r)
 {
@@ -131,7 +144,9 @@ static uint32_t receive_until_quiet(struct receiver *r)
 	const uint64_t quiet = kbp_tsc_ticks(tsc, QUIET_NS), drain = kbp_tsc_ticks(tsc, DRAIN_NS),
 		       delay_after = kbp_tsc_ticks(tsc, DELAY_AFTER_NS);
 	const uint32_t burst = r->b->o.rx_burst;
-	uint64_t last = kbp_tsc_now(), ended = 0;
+	/* never, unless somebody asks */
+	const uint64_t gap = r->traced ? kbp_tsc_ticks(tsc, KBP_BENCH_GAP_NS) : UINT64_MAX;
+	uint64_t last = kbp_tsc_now(), ended = 0, before = last;
 
 	for (;;) {
 		unsigned got = 0;
@@ -145,6 +160,9 @@ static uint32_t receive_until_quiet(struct receiver *r)
 		now = kbp_tsc_now();
 		if (got)
 			last = now;
+		else if (KBP_UNLIKELY(now - before > gap))
+			gap_note(r, before, now);
+		before = now;
 		if (KBP_UNLIKELY(now >= r->pair_at))
 			pair_take(r, now, got != 0);
 		if (KBP_LIKELY(__atomic_load_n(&r->sh->tx_stage, __ATOMIC_ACQUIRE) < KBP_STAGE_DONE))
@@ -232,6 +250,7 @@ static void plant(struct receiver *r)
 	struct kbp_bench_path path;
 
 	kbp_bench_path(r->b->at.backend, &path);
+	r->traced = path.traced;
 	r->plant.on = r->b->planting;
 	if (path.planted_ns > 0)
 		r->plant.n = kbp_plant_calibrate(&r->b->tsc, path.planted_ns, &r->sh->planted_ns);

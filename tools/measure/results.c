@@ -152,6 +152,7 @@ static json_t *run_json(const struct kbp_result_run *r, bool *bad)
 		kbp_json_put(o, "tx_ns", with_intervals("tx", &r->tx, &r->tx_interval, bad), bad);
 		kbp_json_put_text(o, "tx_file", r->tx_file, bad);
 	}
+	kbp_put_explain(o, &r->explain, bad);
 	kbp_json_put(o, "rounds", rounds_json(r, bad), bad);
 	return o;
 }
@@ -253,8 +254,11 @@ void kbp_results_free(struct kbp_results *res)
 {
 	if (!res)
 		return;
-	for (uint32_t i = 0; i < res->n_runs; i++)
+	for (uint32_t i = 0; i < res->n_runs; i++) {
 		free(res->run[i].round);
+		free(res->run[i].explain.cause);
+		free(res->run[i].explain.outlier);
+	}
 	free(res->run);
 	free(res->profile);
 	free(res->fingerprint);
@@ -335,7 +339,7 @@ void kbp_finding_add(struct kbp_results *res, bool note, const char *code, const
 /* Nothing in it, or only what a bench has written before it was killed. */
 static bool dir_is_free(const char *path)
 {
-	static const char *const ours[] = { ".", "..", "samples", "results.json.tmp" };
+	static const char *const ours[] = { ".", "..", "samples", "results.json.tmp", "report.html" };
 	DIR *d = opendir(path);
 	struct dirent *e;
 	bool found = true;
@@ -529,7 +533,7 @@ static void samples_sweep(const struct kbp_results *res, const char *dir)
 
 int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_error *err)
 {
-	char path[PATH_MAX], *text = kbp_results_json(res);
+	char path[PATH_MAX], page[PATH_MAX], *text = kbp_results_json(res);
 	size_t n;
 	int rc;
 
@@ -538,6 +542,7 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	n = strlen(text);
 	text[n] = '\n'; /* in place of the NUL: files end with a newline */
 	snprintf(path, sizeof(path), "%s/results.json", dir);
+	snprintf(page, sizeof(page), "%s/report.html", dir);
 	rc = tmp_write(path, text, n + 1, err);
 	free(text);
 	if (rc)
@@ -545,6 +550,7 @@ int kbp_results_save(const struct kbp_results *res, const char *dir, struct kbp_
 	/* all is on the disk. In between there are no results rather than old ones with new
 	 * samples */
 	unlink(path);
+	unlink(page); /* it is of the old ones */
 	for (uint32_t i = 0; i < FILES_OF_RUN * res->n_runs && !rc; i++) {
 		const char *file = file_of(&res->run[i / FILES_OF_RUN], (int)(i % FILES_OF_RUN));
 

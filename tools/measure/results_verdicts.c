@@ -137,7 +137,7 @@ void kbp_read_verdicts(struct kbp_json_place *p, json_t *root, struct kbp_result
 
 	if (!json_object_get(root, "verdicts"))
 		return;
-	a = kbp_json_list(p, root, "verdicts", VERDICTS_MAX, sizeof(*res->verdict), &res->verdict);
+	res->verdict = kbp_json_list(p, root, "verdicts", VERDICTS_MAX, sizeof(*res->verdict), &a);
 	json_array_foreach(a, i, o) {
 		snprintf(p->at, sizeof(p->at), "verdicts[%zu]", i);
 		verdict_read(p, o, &res->verdict[res->n_verdicts++]);

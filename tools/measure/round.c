@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/measure/explain.h"
 #include "tools/measure/parts.h"
 
 #define TELL_MS 200
@@ -216,6 +217,7 @@ static int wait_end(struct kbp_bench *b, struct kbp_child *rx, struct kbp_child 
 		int rc;
 
 		kbp_children_wait(rx, tx, TELL_MS);
+		kbp_explain_tend(b);
 		rc = kbp_child_look(rx, err);
 		if (!rc)
 			rc = kbp_child_look(tx, err);
@@ -270,10 +272,13 @@ int kbp_bench_round(struct kbp_bench *b, uint32_t subject, struct kbp_error *err
 	if (!rc)
 		rc = wait_ready(b, &rx, err);
 	if (!rc)
+		rc = kbp_explain_begin(b, rx.pid, err);
+	if (!rc)
 		rc = b->o.rtt ? kbp_child_start(&tx, "initiator", kbp_pingpong_initiate, b, err) :
 				kbp_child_start(&tx, "sender", send_child, b, err);
 	if (!rc)
 		rc = wait_end(b, &rx, &tx, err);
+	kbp_explain_end(b);
 	if (!rc)
 		rc = outcome(b, err);
 	kbp_child_kill(&rx);

@@ -217,9 +217,12 @@ static struct kbp_verdict *verdict_add(struct judge *j)
 	if (res->n_verdicts == j->room) {
 		uint32_t room = j->room ? 2 * j->room : 32;
 		struct kbp_verdict *v = realloc(res->verdict, room * sizeof(*v));
-		struct kbp_difference *d = v ? realloc(j->difference, room * sizeof(*d)) : NULL;
+		struct kbp_difference *d;
 
-		res->verdict = v ? v : res->verdict;
+		if (!v)
+			return NULL;
+		res->verdict = v;
+		d = realloc(j->difference, room * sizeof(*d));
 		if (!d)
 			return NULL;
 		j->difference = d;
