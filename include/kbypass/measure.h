@@ -468,7 +468,8 @@ typedef bool (*kbp_bench_progress_fn)(const struct kbp_bench_progress *p, void *
  *           interface, or it went away during a round; -ENOENT no such backend, capture or
  *           namespace; -EMSGSIZE a frame is longer than the MTU of either end; -EEXIST out_dir
  *           holds other files; -EBUSY another bench writes there; -ENOSPC and others of writing;
- *           -ETIMEDOUT a child hung; -ECANCELED `progress` said so; those of kbp_port_open,
+ *           -ETIMEDOUT a child hung, or no datagram of a closed loop was answered; -EADDRNOTAVAIL rtt: an end
+ *           has no IPv4 address; -ENOMEM; -ECANCELED `progress` said so; those of kbp_port_open,
  *           kbp_schedule_from_capture and kbp_sender_open.
  * Owns:     the caller owns *res until kbp_results_free. Nothing else stays: the lab is taken down,
  *           the children are gone. Killed with SIGKILL, the children die with the caller.
