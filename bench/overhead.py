@@ -4,7 +4,7 @@
 
 usage: bench/overhead.py [--check] [--json] EXECUTABLE...
 
-Each EXECUTABLE is bench/overhead as one compiler made it. Instructions per frame are (I(2N) - I(N)) / N, so
+Each EXECUTABLE is bench/overhead or overhead_record as one compiler made it. Instructions per frame are (I(2N) - I(N)) / N, so
 that whatever happens once cancels out. "+frame" is what a further frame of a burst adds to the raw loop, from
 bursts of 8 and 32; "+burst" is the most that a whole burst of 1, 8 or 32 frames adds. Where there is more than
 one raw loop, each figure is held against the one that is better there. Direction "poll" is a poll that finds
@@ -35,6 +35,9 @@ EF_VI_TX = {("gcc", "inline"): (0.5, 8.0), ("clang", "inline"): (1.5, 8.0),
 # in front of the packet, and whether it is 0. DPDK knows of no state that a loop by hand could ask for: a figure and no
 # promise.
 STAMPED = {("ef_vi-ts", "inline"): 3.0, ("af_xdp-ts", "inline"): 3.0}
+# Keeping a sample, over the handler that keeps none (overhead_record.c): per frame, at any burst. With the frame's
+# stamp beside it, which has to be asked for: a figure and no promise.
+RECORD = 15.0
 # backend, form -> added at most to a poll that finds nothing
 EMPTY_POLL = {("ef_vi", "inline"): 2.0, ("ef_vi", "run-time"): 12.0,
               ("ef_vi-ref", "inline"): 2.0, ("ef_vi-ref", "run-time"): 12.0,
@@ -110,6 +113,11 @@ def promised(row):
     form, here = row["form"], (row["backend"], row["direction"])
     if row["direction"] == "poll":
         yield "added_per_poll", EMPTY_POLL.get((row["backend"], form)), "per poll"
+    elif row["backend"] == "record-stamps":
+        return
+    elif row["backend"] == "record":
+        yield "added_per_frame", RECORD, "per frame"
+        yield "added_at_1", RECORD, "for a burst of one"
     elif row["backend"].endswith("-ts"):
         yield "added_per_frame", STAMPED.get((row["backend"], form)), "per frame"
     elif row["backend"].startswith("ef_vi") and row["direction"] == "tx":
@@ -131,7 +139,7 @@ def broken(row):
 
 def print_table(table):
     print("instructions per frame (poll: per poll that finds nothing), and what each form adds to the raw loop\n")
-    print(f"{'compiler':<10}{'backend':<13}{'dir':<6}{'form':<10}{'burst 1':>9}{'8':>8}{'32':>8}"
+    print(f"{'compiler':<10}{'backend':<14}{'dir':<6}{'form':<10}{'burst 1':>9}{'8':>8}{'32':>8}"
           f"{'+frame':>9}{'+burst':>9}{'+frame@8':>10}")
     last = None
     for r in table:
@@ -147,7 +155,7 @@ def print_table(table):
             more = f"{'':>25}{r['added_per_poll']:>+9.1f}"
         else:
             more = f"{r['added_per_frame']:>+9.1f}{r['added_per_burst']:>+9.1f}{r['added_per_frame_at_8']:>+10.1f}"
-        print(f"{r['compiler']:<10}{r['backend']:<13}{r['direction']:<6}{r['form']:<10}{costs}{more}"
+        print(f"{r['compiler']:<10}{r['backend']:<14}{r['direction']:<6}{r['form']:<10}{costs}{more}"
               f"{'  <-- ' + r['broken'] if r['broken'] else ''}")
     print("\n'inline': kbp_rx_each/kbp_tx_each, backend a constant; 'run-time': backend read from the queue;\n"
           "'array': kbp_rx_peek/release, kbp_tx_reserve/submit.\n"
@@ -155,7 +163,8 @@ def print_table(table):
           "ef_vi: the card and the vendor's library are a stand-in in memory, the same for every form and part of every\n"
           "figure; only what a form adds says anything about a real one.\n"
           "dpdk: a real port, of DPDK's driver for rings; 'raw' frees packet by packet, 'raw-bulk' a burst at once.\n"
-          "What a form adds, it adds to the better of both.")
+          "What a form adds, it adds to the better of both.\n"
+          "record: a handler of `kbypass bench` that keeps each sample, over one that does not.")
 
 
 def main():

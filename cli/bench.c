@@ -15,7 +15,8 @@
 
 struct given {
 	struct kbp_bench_opts o;
-	const char *mode, *timing;
+	const char *mode, *timing, *rates;
+	uint64_t rate_list[KBP_BENCH_RATES_MAX];
 	uint32_t rate, rounds, burst, size, cpu_rx, cpu_tx, ring, rcvbuf, seed, flows;
 	double delay_ns;
 	uint32_t trials, samples;
@@ -50,12 +51,66 @@ static int read_mode(struct given *g)
 			  g->mode, near ? ": did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+/* "1000,10000,50000" */
+static int read_rates(struct given *g)
+{
+	const char *at = g->rates;
+	char *end;
+
+	if (!at)
+		return CLI_OK;
+	if (g->rate != NOT_GIVEN)
+		return cli_misuse(
+			"bench",
+			"--rate and --rates contradict each other: add that rate to the list");
+	for (;; at = end + 1) {
+		double pps = strtod(at, &end);
+
+		if (g->o.n_rates == KBP_BENCH_RATES_MAX)
+			return cli_misuse("bench", "--rates %s: at most %u rates", g->rates,
+					  KBP_BENCH_RATES_MAX);
+		if (end == at || (*end && *end != ',') || !(pps >= 1) || pps > 1e9 ||
+		    pps > floor(pps))
+			return cli_misuse(
+				"bench",
+				"--rates %s: give whole numbers of frames a second, 1 to 1000000000, "
+				"with commas between, like 1000,10000,50000",
+				g->rates);
+		g->rate_list[g->o.n_rates++] = (uint64_t)pps;
+		if (!*end)
+			break;
+	}
+	g->o.rates = g->rate_list;
+	return CLI_OK;
+}
+
+/* "bursts", "bursts:250" */
+static int read_bursts(struct given *g)
+{
+	const char *gap = g->timing + 6;
+	double us = 0;
+	char *end;
+
+	g->o.timing = KBP_TIMING_BURSTS;
+	if (!*gap)
+		return CLI_OK;
+	us = *gap == ':' ? strtod(gap + 1, &end) : 0;
+	if (*gap != ':' || end == gap + 1 || *end || !(us >= 0.001) || us > 1e9)
+		return cli_misuse(
+			"bench",
+			"--timing %s: the longest silence to keep is a number of us, 0.001 to 1000000000, "
+			"as in bursts:250",
+			g->timing);
+	g->o.burst_gap_ns = (uint64_t)llround(us * 1e3);
+	return CLI_OK;
+}
+
 static int read_timing(struct given *g)
 {
 	bool rate_given = g->rate != NOT_GIVEN;
 	char *end;
 
-	g->o.rate_pps = rate_given ? g->rate : 50000;
+	g->o.rate_pps = rate_given ? g->rate : g->o.n_rates || g->o.rtt ? 0 : 50000;
 	g->o.timing = g->poisson ? KBP_TIMING_POISSON : KBP_TIMING_CONSTANT;
 	if (!g->timing || !strcmp(g->timing, "constant"))
 		return CLI_OK;
@@ -67,19 +122,47 @@ static int read_timing(struct given *g)
 	g->o.rate_pps = rate_given ? g->rate : 0;
 	if (!strcmp(g->timing, "recorded"))
 		return CLI_OK;
-	if (strncmp(g->timing, "scaled:", 7) != 0)
+	if (strncmp(g->timing, "scaled:", 7) != 0 && strncmp(g->timing, "bursts", 6) != 0)
+		return cli_misuse(
+			"bench",
+			"--timing %s: there is recorded, scaled:FACTOR, bursts[:GAP_US] and constant",
+			g->timing);
+	if (rate_given || g->rates)
 		return cli_misuse("bench",
-				  "--timing %s: there is recorded, scaled:FACTOR and constant",
-				  g->timing);
+				  "--%s and --timing %s contradict each other: give one of them",
+				  g->rates ? "rates" : "rate", g->timing);
+	if (g->timing[0] == 'b')
+		return read_bursts(g);
 	g->o.speed = strtod(g->timing + 7, &end);
 	if (end == g->timing + 7 || *end || !isfinite(g->o.speed) || g->o.speed <= 0)
 		return cli_misuse("bench",
 				  "--timing %s: the factor is a number above 0, 2 being twice as fast",
 				  g->timing);
-	if (rate_given)
-		return cli_misuse("bench",
-				  "--rate and --timing %s contradict each other: give one of them",
-				  g->timing);
+	return CLI_OK;
+}
+
+/* What a closed loop has no use for. */
+static int rtt_options(const struct given *g)
+{
+	const struct kbp_bench_opts *o = &g->o;
+	const struct {
+		const char *name;
+		bool given;
+	} none[] = {
+		{ "pcap", o->capture },	 { "feed", o->feed },
+		{ "flows", g->flows },	 { "seed", g->seed },
+		{ "timing", g->timing }, { "poisson", g->poisson },
+		{ "burst", g->burst },	 { "handler-delay", g->delay_ns > 0 },
+		{ "stamps", o->stamps }, { "explain", o->explain },
+	};
+
+	for (size_t i = 0; o->rtt && i < sizeof(none) / sizeof(none[0]); i++)
+		if (none[i].given)
+			return cli_misuse(
+				"bench",
+				"--rtt and --%s: a closed loop has one datagram at a time, of its own; "
+				"leave one of them out",
+				none[i].name);
 	return CLI_OK;
 }
 
@@ -91,6 +174,10 @@ static int read_options(struct given *g)
 		return cli_misuse(
 			"bench", "--lab makes its own interfaces: leave --rx and --tx out, or --lab");
 	rc = read_mode(g);
+	if (rc == CLI_OK)
+		rc = rtt_options(g);
+	if (rc == CLI_OK)
+		rc = read_rates(g);
 	if (rc == CLI_OK)
 		rc = read_timing(g);
 	g->o.rounds = g->rounds;
@@ -142,19 +229,24 @@ static int parse(struct given *g, int argc, char **argv)
 		  0 },
 		{ "feed", "NAME", feeds, CLI_TEXT, &o->feed, 0, 0 },
 		{ "size", "BYTES",
-		  "generator: every frame so long, 60 to 65535 (default: the feed's sizes)",
+		  "generator: every frame so long, 60 to 65535 (default: the feed's sizes; rtt: 60)",
 		  CLI_U32, &g->size, 60, 65535 },
 		{ "flows", "N", "generator: groups to spread over (default 1)", CLI_U32, &g->flows,
 		  1, 65535 },
 		{ "seed", "N", "generator and --poisson: another seed, other frames", CLI_U32,
 		  &g->seed, 0, 0 },
-		{ "timing", "HOW", "constant (default), recorded, or scaled:FACTOR", CLI_TEXT,
-		  &g->timing, 0, 0 },
-		{ "rate", "PPS", "frames per second (default 50000); recorded: scale to it",
-		  CLI_U32, &g->rate, 1, 1e9 },
+		{ "timing", "HOW",
+		  "constant (default), recorded, scaled:FACTOR, or bursts[:GAP_US]: recorded, with "
+		  "silences cut to GAP_US (default 1000)",
+		  CLI_TEXT, &g->timing, 0, 0 },
+		{ "rate", "PPS",
+		  "frames per second (default 50000); recorded: scale to it; rtt: at most", CLI_U32,
+		  &g->rate, 1, 1e9 },
+		{ "rates", "LIST", "a sweep: every backend at each of up to 8 rates, like 1000,50000",
+		  CLI_TEXT, &g->rates, 0, 0 },
 		{ "poisson", NULL, "random gaps with that rate", CLI_FLAG, &g->poisson, 0, 0 },
-		{ "seconds", "N", "for each backend, all rounds together (default 5)", CLI_REAL,
-		  &o->seconds, 0.01, 86400 },
+		{ "seconds", "N", "for each backend and rate, all rounds together (default 5)",
+		  CLI_REAL, &o->seconds, 0.01, 86400 },
 		{ "rounds", "N", "parts in which the backends take turns (default 10)", CLI_U32,
 		  &g->rounds, 1, 1000 },
 		{ "burst", "N", "frames a poll hands over at most (default 32)", CLI_U32, &g->burst,
@@ -174,6 +266,9 @@ static int parse(struct given *g, int argc, char **argv)
 		  CLI_FLAG, &o->explain, 0, 0 },
 		{ "explain-over", "NS", "the tail is what lies above NS (default: above P99)",
 		  CLI_U32, &o->explain_over_ns, 1, 0xffffffff },
+		{ "rtt", NULL,
+		  "a closed loop: round trips of one datagram, sent and answered by each backend",
+		  CLI_FLAG, &o->rtt, 0, 0 },
 		{ "resolve", "NS", "say how many samples a difference of NS takes to be found",
 		  CLI_REAL, &o->resolve_ns, 0.1, 1e9 },
 		{ "self-test", NULL, "try the method on made-up samples, instead of measuring",
@@ -199,6 +294,8 @@ static int parse(struct given *g, int argc, char **argv)
 		"accepted it), or proven by a received frame.\n"
 		"With --stamps it is parted, frame by frame, at the moment the NIC, the driver or the kernel\n"
 		"stamped the frame; that costs something, and is recorded with the result.\n"
+		"With --rtt one program sends a datagram and spins until another one has answered it, both\n"
+		"by the same backend: round trips, and what sending takes of them, by one clock.\n"
 		"Exit status 1 when something does not add up: see the findings below the table.\n"
 		"Verdicts say for each pair whether there is a difference in P50, P99 and gap, by the\n"
 		"spread between rounds, or how many samples would tell. socket,socket+18 shows whether\n"
@@ -220,11 +317,16 @@ static int parse(struct given *g, int argc, char **argv)
 
 static bool progress(const struct kbp_bench_progress *p, void *arg)
 {
+	char rate[32] = "", of[32] = "";
+
 	(void)arg;
+	if (p->rate_pps)
+		snprintf(rate, sizeof(rate), " at %llu/s", (unsigned long long)p->rate_pps);
+	if (p->total)
+		snprintf(of, sizeof(of), " of %llu", (unsigned long long)p->total);
 	if (p->backend[0])
-		cli_progress("round %u/%u  %-8s %s  %llu of %llu frames", p->round, p->rounds,
-			     p->backend, p->doing, (unsigned long long)p->sent,
-			     (unsigned long long)p->total);
+		cli_progress("round %u/%u  %-8s%s %s  %llu%s frames", p->round, p->rounds,
+			     p->backend, rate, p->doing, (unsigned long long)p->sent, of);
 	else
 		cli_progress("%s", p->doing);
 	return !stop;
@@ -263,6 +365,8 @@ static int profile_options(const struct given *g)
 		{ "seed", g->seed },
 		{ "timing", g->timing },
 		{ "rate", g->rate != NOT_GIVEN },
+		{ "rates", g->rates },
+		{ "rtt", o->rtt },
 		{ "poisson", g->poisson },
 		{ "seconds", o->seconds > 0 },
 		{ "rounds", g->rounds },

@@ -12,9 +12,12 @@ static void print_run(const struct kbp_result_run *r)
 {
 	const struct kbp_result_explain *e = &r->explain;
 
-	printf("%s: %llu samples above %.2f us; P50 %.2f, gap %.2f us, without the cause:\n",
-	       r->backend, (unsigned long long)e->tail, e->threshold_ns / 1e3,
-	       r->latency.p50_ns / 1e3, r->latency.gap_ns / 1e3);
+	printf("%s", r->backend);
+	if (r->rate_pps)
+		printf(" at %llu a second", (unsigned long long)r->rate_pps);
+	printf(": %llu samples above %.2f us; P50 %.2f, gap %.2f us, without the cause:\n",
+	       (unsigned long long)e->tail, e->threshold_ns / 1e3, r->latency.p50_ns / 1e3,
+	       r->latency.gap_ns / 1e3);
 	for (uint32_t i = 0; i < e->n_causes && i < CAUSES_SHOWN; i++) {
 		const struct kbp_explain_cause *c = &e->cause[i];
 

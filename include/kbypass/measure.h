@@ -14,6 +14,10 @@
  * should (no coordinated omission). Payloads are not touched: which sent frame a received one is
  * follows from its content and order.
  *
+ * Or it is `rtt`, of a closed loop (kbp_bench_opts.rtt): one program sends a datagram, another one answers it, and
+ * both do so by the backend under test. From before the payload is written to the pointer of the answer; one clock
+ * has both. The part until submit has returned is `tx`. An rtt is not twice a one_way, and none is ranked with it.
+ *
  * With receive stamps each one_way is parted in two: `wire_to_stamp`, from the intended send time to the
  * stamp, and `rx_path`, from the stamp to the pointer. Whose stamp it is stands with the figures; what a
  * NIC, a driver and the kernel stamp are different moments, and neither kind is ever ranked with one_way.
@@ -116,7 +120,7 @@ struct kbp_result_stamps {
 	uint64_t clipped;    /* rx_path below 0 within the error, kept as 0 */
 	uint64_t wire_clipped; /* wire_to_stamp below 0 within the error, kept as 0 */
 	struct kbp_latency rx_path, wire_to_stamp;
-	char rx_path_file[64], wire_to_stamp_file[64]; /* relative to the results' directory; "" */
+	char rx_path_file[96], wire_to_stamp_file[96]; /* relative to the results' directory; "" */
 };
 
 /* What a sample beyond the threshold overlaps with. */
@@ -414,14 +418,15 @@ struct kbp_bench_opts {
 	uint32_t flows;		     /* generator: groups to spread over; 0: 1 */
 	uint64_t seed;		     /* generator, Poisson */
 	enum kbp_timing_kind timing; /* RECORDED, unless rate_pps or the kind says otherwise */
-	uint64_t rate_pps;	     /* CONSTANT and POISSON: required */
-	double speed;		     /* RECORDED: 2 is twice as fast; 0 means 1 */
-	double seconds;		     /* for each backend, all rounds together; 0: 5 */
-	uint32_t rounds;	     /* 0: 10 */
-	uint32_t rx_burst;	     /* frames per poll at most; 0: 32 */
-	uint32_t rx_ring;	     /* descriptors; 0: the library's default */
-	uint32_t rcvbuf_bytes;	     /* socket; 0: the library's default */
-	int cpu_rx, cpu_tx;	     /* CPU + 1; 0: chosen among those this process may use */
+	uint64_t rate_pps; /* CONSTANT and POISSON: required. With rtt at most so many; 0: as the
+				      * loop closes */
+	double speed;	   /* RECORDED: 2 is twice as fast; 0 means 1 */
+	double seconds;	   /* for each backend, and each of `rates`, all rounds together; 0: 5 */
+	uint32_t rounds;   /* 0: 10 */
+	uint32_t rx_burst; /* frames per poll at most; 0: 32 */
+	uint32_t rx_ring;  /* descriptors; 0: the library's default */
+	uint32_t rcvbuf_bytes; /* socket; 0: the library's default */
+	int cpu_rx, cpu_tx;    /* CPU + 1; 0: chosen among those this process may use */
 	bool fifo; /* SCHED_FIFO for the receiver; for the sender too with more than two CPUs */
 	uint64_t handler_delay_ns; /* planted: the handler spins so long over every frame */
 	const char *out_dir;	   /* results.json and samples/; NULL: kept nowhere */
@@ -429,16 +434,24 @@ struct kbp_bench_opts {
 				    * CAP_BPF and CAP_PERFMON */
 	uint32_t explain_over_ns; /* samples above it are the tail; 0: above P99 */
 	double resolve_ns; /* say how many samples such a difference takes; 0: the one found */
+	const uint64_t *rates; /* a sweep: every backend at each of these instead of rate_pps, in the same rounds */
+	uint64_t burst_gap_ns; /* BURSTS: kbp_timing.gap_ns; 0: 1 ms */
+	uint32_t n_rates;      /* up to KBP_BENCH_RATES_MAX; 0: no sweep */
 	bool stamps; /* receive stamps: rx_path and wire_to_stamp too. Costs something on every frame */
+	bool rtt; /* a closed loop instead of a schedule: datagrams of frame_bytes (0: 60) and their answers */
 };
+
+#define KBP_BENCH_RATES_MAX 8u
+#define KBP_BENCH_RTT_TIMEOUT_NS 100000000u /* an answer that takes longer is lost: "rtt_timeout" */
 
 #define KBP_BENCH_OPTS_INIT KBP_OPTS_INIT(struct kbp_bench_opts)
 
 struct kbp_bench_progress {
 	const char *backend;	/* "" while nothing is sent */
 	uint32_t round, rounds; /* from 1 */
-	uint64_t sent, total;	/* frames of this round */
+	uint64_t sent, total;	/* frames of this round; total 0: as many as it comes to */
 	const char *doing;	/* "opening", "sending", "draining", "sorting" ... */
+	uint64_t rate_pps;	/* of a rate sweep; 0: there is none */
 };
 
 /* Called before every step of kbp_bench_run and a few times a second in long ones. False ends the
@@ -448,18 +461,20 @@ typedef bool (*kbp_bench_progress_fn)(const struct kbp_bench_progress *p, void *
 /* kbp_bench_run - send the same frames at the same times to every backend, in rounds, and count and
  * time them.
  *
- * Findings (an account that does not close, a digest that differs) are in the results and no error.
+ * Findings (an account that does not close, a digest that differs) are in the results and no error. What the bench
+ * will keep at most is known before anything is started: fact `memory_bytes`, and -ENOMEM when it is not there.
  * Returns:  0 and *res, or -errno and *res = NULL; -errno and *res when all was measured and only
  *           writing it to out_dir failed.
  * Errors:   -EINVAL a member of opts; -EPERM names the missing capability; -ENODEV no such
  *           interface, or it went away during a round; -ENOENT no such backend, capture or
  *           namespace; -EMSGSIZE a frame is longer than the MTU of either end; -EEXIST out_dir
  *           holds other files; -EBUSY another bench writes there; -ENOSPC and others of writing;
- *           -ETIMEDOUT a child hung; -ECANCELED `progress` said so; those of kbp_port_open,
+ *           -ETIMEDOUT a child hung, or no datagram of a closed loop was answered; -EADDRNOTAVAIL rtt: an end
+ *           has no IPv4 address; -ENOMEM; -ECANCELED `progress` said so; those of kbp_port_open,
  *           kbp_schedule_from_capture and kbp_sender_open.
  * Owns:     the caller owns *res until kbp_results_free. Nothing else stays: the lab is taken down,
  *           the children are gone. Killed with SIGKILL, the children die with the caller.
- * Blocks:   for seconds x backends and some more; forks. SIGCHLD must not be ignored.
+ * Blocks:   for seconds x backends x rates and some more; forks. SIGCHLD must not be ignored.
  * Threads:  one at a time, in a process that has no other threads. */
 KBP_API int kbp_bench_run(const struct kbp_bench_opts *opts, kbp_bench_progress_fn progress,
 			  void *arg, struct kbp_results **res, struct kbp_error *err);

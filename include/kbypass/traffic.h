@@ -42,6 +42,7 @@ enum kbp_timing_kind {
 	KBP_TIMING_RECORDED = 0, /* as captured, or with the profile's own bursts */
 	KBP_TIMING_CONSTANT,	 /* one every 1/rate_pps seconds */
 	KBP_TIMING_POISSON,	 /* exponential gaps, 1/rate_pps on average; the seed decides */
+	KBP_TIMING_BURSTS,	 /* RECORDED, with silences of more than gap_ns shortened to that */
 };
 
 /* When frames are due, and how many there are. */
@@ -54,8 +55,12 @@ struct kbp_timing {
 	uint64_t frames;   /* stop after so many; 0: no limit */
 	uint64_t seed;	   /* POISSON */
 	uint32_t loops; /* a capture: play it so often, or until seconds or frames end it; 0: once, but at a
-			 * rate as often as fits into seconds */
+			 * rate, and in BURSTS, as often as fits into seconds */
+	uint64_t gap_ns; /* BURSTS: times between two frames below this are kept to the nanosecond, longer ones
+			  * become this; 0: KBP_BURST_GAP_NS */
 };
+
+#define KBP_BURST_GAP_NS 1000000u
 
 /* An immutable list of frames in one shared, read-only mapping: forked children see the same memory
  * at the same address. Frame i of n_total is frames[i % n_frames]: a capture that is looped is
@@ -69,7 +74,7 @@ struct kbp_schedule {
 	const uint32_t *flow_slots; /* hash table of kbp_schedule_flow */
 	uint64_t n_total;	    /* frames to send */
 	uint64_t n_bytes;
-	uint64_t period_ns;	  /* RECORDED: from one loop to the next */
+	uint64_t period_ns;	  /* RECORDED, BURSTS: from one loop to the next */
 	struct kbp_timing timing; /* as asked for */
 	uint32_t n_frames;	  /* stored frames */
 	uint32_t n_flows;
@@ -86,6 +91,23 @@ struct kbp_schedule {
  * Blocks:   never.
  * Threads:  any, and any process that inherited the mapping. */
 KBP_API uint32_t kbp_schedule_at(const struct kbp_schedule *s, uint64_t i, uint64_t *at_ns);
+
+/* The bursts of a schedule: frames less than gap_ns apart, one after the other. */
+struct kbp_bursts {
+	uint64_t gap_ns;
+	uint64_t bursts;
+	uint64_t longest;     /* frames of the longest one */
+	uint64_t within_10us; /* most frames within 10 us */
+};
+
+/* kbp_schedule_bursts - how many bursts there are, and how hard they are.
+ *
+ * gap_ns: what separates two; 0: KBP_BURST_GAP_NS.
+ * Returns:  nothing; fills *b.
+ * Owns:     nothing changes hands.
+ * Blocks:   for as long as n_total takes (some 10 ns each).
+ * Threads:  any. */
+KBP_API void kbp_schedule_bursts(const struct kbp_schedule *s, uint64_t gap_ns, struct kbp_bursts *b);
 
 /* kbp_schedule_flow - which of the schedule's flows a received datagram belongs to.
  *

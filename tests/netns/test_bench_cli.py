@@ -118,6 +118,61 @@ def stamps_part_the_latency_and_say_whose_they_are():
     return None
 
 
+LOOP = ["--rtt", "--seconds", "0.6", "--rounds", "2", "--backend", "socket,af_xdp"]
+
+
+def a_closed_loop_has_round_trips_and_their_sending_part():
+    done = bench(*LOOP, "--rates", "200,1000", "--json")
+    if done.returncode not in (0, 1):
+        return complain(f"--rtt: status {done.returncode}: {done.stderr}{done.stdout}")
+    doc = json.loads(done.stdout)
+    check(doc, SCHEMA, "results of --rtt")
+    if [(r["backend"], r["rate_pps"]) for r in doc["runs"]] != [
+            ("socket", 200), ("af_xdp", 200), ("socket", 1000), ("af_xdp", 1000)]:
+        complain(f"--rtt: runs {doc['runs']}")
+    for run in doc["runs"]:
+        check(run, {"tx_ns": QUANTILES, "tx_file": str}, "a run of --rtt")
+        if run["latency_ns"]["kind"] != "rtt" or run["tx_ns"]["kind"] != "tx" or run["digest"]:
+            complain(f"--rtt: {run}")
+        if run["sent"] != run["delivered"] + sum(run["drops"].values()):
+            complain(f"--rtt: the account does not add up: {run}")
+    if doc["setup"]["rates"] != "200,1000" or doc["setup"]["kind"] != "rtt" or doc["setup"]["memory_bytes"] < 1:
+        complain(f"--rtt: setup {doc['setup']}")
+    return None
+
+
+def the_table_of_a_closed_loop_has_a_row_for_sending_and_halves_nothing():
+    done = bench(*LOOP, "--rate", "500")
+    for text in ("round trip", "at most 500 a second", "  tx ", "published", "ef_vi 590 ns", "initiator"):
+        if text not in done.stdout:
+            complain(f"the table of --rtt does not say {text!r}: {done.stdout}{done.stderr}")
+    for text in ("digest", "one way", "the sender was late"):
+        if text in done.stdout:
+            complain(f"the table of --rtt says {text!r}: {done.stdout}")
+
+
+def a_sweep_has_a_block_for_each_rate():
+    done = bench("--rates", "100,2000", "--seconds", "0.6", "--rounds", "1", "--backend", "socket")
+    for text in ("at 100,2000 a second", "at 100 a second: virtual", "at 2000 a second: virtual"):
+        if text not in done.stdout:
+            complain(f"the table of a sweep does not say {text!r}: {done.stdout}{done.stderr}")
+
+
+def bursts_are_described():
+    done = bench("--timing", "bursts:250", "--seconds", "0.6", "--rounds", "1", "--backend", "socket")
+    for text in ("bursts timing", "250 us or more apart", "within 10 us"):
+        if text not in done.stdout:
+            complain(f"the table of bursts does not say {text!r}: {done.stdout}{done.stderr}")
+
+
+def what_does_not_fit_into_memory_is_refused_before_anything_is_started():
+    # 128 runs of 16 thousand million samples: more than any machine has
+    done = bench("--backend", ",".join(f"socket+{i}" for i in range(16)), "--rounds", "1000", "--seconds", "86400",
+                 "--rates", ",".join(str(190000 + i) for i in range(8)))
+    if done.returncode != 2 or "available" not in done.stderr or "making the lab" in done.stderr:
+        complain(f"too much to keep: status {done.returncode}: {done.stdout}{done.stderr}")
+
+
 def a_full_disk_does_not_cost_the_table(directory):
     os.mkdir(os.path.join(directory, "results.json.tmp"))
     done = bench(*SHORT, "--out", directory)
@@ -153,6 +208,23 @@ def bad_input_gives_one_error_and_status_2():
     expect_error("/no/such.pcap", "--pcap", "/no/such.pcap")
     expect_error("did you mean", "--mode", "zero-copy")
     expect_error("recorded", "--timing", "yesterday")
+    expect_error("bursts:250", "--timing", "bursts:0")
+    expect_error("bursts:250", "--timing", "burstsxyz")
+    expect_error("--rate and --timing bursts", "--timing", "bursts", "--rate", "100")
+    expect_error("--rates and --timing bursts", "--timing", "bursts", "--rates", "100")
+    expect_error("--rate and --rates", "--rates", "100,200", "--rate", "100")
+    expect_error("--rates 100,,200", "--rates", "100,,200")
+    expect_error("--rates 0", "--rates", "0")
+    expect_error("--rates 1.5", "--rates", "1.5")
+    expect_error("twice", "--rates", "100,100")
+    expect_error("at most 8", "--rates", "1,2,3,4,5,6,7,8,9")
+    for option, *value in (["--pcap", "x.pcap"], ["--feed", "itch"], ["--flows", "2"], ["--seed", "2"],
+                           ["--timing", "recorded"], ["--poisson"], ["--burst", "8"], ["--handler-delay", "100"],
+                           ["--stamps"], ["--explain"]):
+        expect_error(f"--rtt and {option}:", "--rtt", option, *value)
+    expect_error("60 to 1514", "--rtt", "--size", "9000")
+    expect_error("--profile and --rtt", "--rtt", "--profile")
+    expect_error("--profile and --rates", "--rates", "100", "--profile")
     expect_error("factor", "--timing", "scaled:0")
     expect_error("contradict", "--timing", "recorded", "--poisson")
     expect_error("CPU 999", "--cpu-rx", "999")
@@ -177,6 +249,11 @@ def main():
     a_bench_works_where_its_parent_ignores_children()
     stamps_part_the_latency_and_say_whose_they_are()
     table_has_both_backends_and_says_that_the_device_is_virtual()
+    a_closed_loop_has_round_trips_and_their_sending_part()
+    the_table_of_a_closed_loop_has_a_row_for_sending_and_halves_nothing()
+    a_sweep_has_a_block_for_each_rate()
+    bursts_are_described()
+    what_does_not_fit_into_memory_is_refused_before_anything_is_started()
     bad_input_gives_one_error_and_status_2()
     return 1 if failed else 0
 

@@ -101,6 +101,8 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
 	memset(o, 0, sizeof(*o));
 	if (!rc)
 		rc = kbp_samples_room(&w->lateness, b->slice.s.n_total);
+	if (!rc && b->o.timing == KBP_TIMING_BURSTS)
+		rc = kbp_samples_room(&w->burst_first, n_got);
 	if (!rc && b->o.stamps)
 		rc = kbp_samples_room(&w->rx_path, n_got);
 	if (!rc && b->o.stamps)
@@ -121,6 +123,8 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
 		due = sent[pos[i]].ticks;
 		o->early += due < warm;
 		o->clipped += got->ticks < due;
+		if (b->o.timing == KBP_TIMING_BURSTS && kbp_burst_begins(b, sent, pos[i]))
+			w->burst_first.ns[w->burst_first.n++] = (uint32_t)w->latency.n;
 		w->latency.ns[w->latency.n++] = sample_ns(&b->tsc, due, got->ticks);
 		if (b->o.stamps)
 			kbp_stamped_add(b, w, st, i, due);
@@ -136,8 +140,7 @@ static int samples_add(const struct kbp_bench *b, struct kbp_run_work *w,
 	return rc;
 }
 
-/* How many of a round's first samples the quantiles leave out. */
-static uint64_t warmup(uint64_t samples, uint64_t early)
+uint64_t kbp_bench_warmup(uint64_t samples, uint64_t early)
 {
 	uint64_t n = early > KBP_BENCH_WARMUP_FRAMES ? early : KBP_BENCH_WARMUP_FRAMES;
 
@@ -146,7 +149,7 @@ static uint64_t warmup(uint64_t samples, uint64_t early)
 
 /* ---------------------------------------------------------------- one round */
 
-static void achieved(struct kbp_bench *b, struct kbp_result_run *run)
+void kbp_bench_achieved(struct kbp_bench *b, struct kbp_result_run *run)
 {
 	const struct kbp_round_shared *sh = b->sh;
 	const char *mode = mode_name(sh->queue.mode);
@@ -191,25 +194,29 @@ static void round_add(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 	kbp_account_sender(run, sh->tx_dropped, sh->tx.retries + sh->tx.send_errors);
 }
 
-int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position,
+int kbp_bench_add_round(struct kbp_bench *b, uint32_t subject, uint32_t position,
 			struct kbp_error *err)
 {
-	struct kbp_result_run *run = &b->res->run[backend];
-	struct kbp_run_work *w = &b->work[backend];
+	struct kbp_result_run *run = &b->res->run[subject];
+	struct kbp_run_work *w = &b->work[subject];
 	const struct kbp_round_shared *sh = b->sh;
 	struct kbp_result_round *d = &run->round[run->n_rounds];
 	struct outcome o;
 	size_t before = w->latency.n;
 	int rc = kbp_bench_step(b, "matching", err);
 
+	uint32_t findings = b->res->n_findings;
+
 	if (rc)
 		return rc;
+	if (b->o.rtt)
+		return kbp_pingpong_add_round(b, subject, position, err);
 	if (b->o.stamps)
 		kbp_stamped_round(b, run);
-	if (kbp_explain_round(b, backend) || samples_add(b, w, &run->stamps, &o))
+	if (kbp_explain_round(b, subject) || samples_add(b, w, &run->stamps, &o))
 		return kbp_fail(err, -ENOMEM, "match the frames of a round",
 				"memory is out: take more and shorter rounds");
-	achieved(b, run);
+	kbp_bench_achieved(b, run);
 	run->n_rounds++;
 	d->position = position;
 	d->sent = sh->tx.sent;
@@ -218,11 +225,12 @@ int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position
 	d->ambiguous = o.count.ambiguous;
 	d->first_sample = before;
 	d->samples = w->latency.n - before;
-	d->warmup = warmup(d->samples, o.early);
+	d->warmup = kbp_bench_warmup(d->samples, o.early);
 	if (w->tail)
 		kbp_tail_warmup(w->tail, d->warmup);
 	round_add(b, run, w, d, &o);
 	kbp_bench_round_findings(b, run);
+	kbp_sweep_findings(b->res, findings, run);
 	return 0;
 }
 
@@ -264,14 +272,16 @@ static int out_of_memory(struct kbp_error *err)
 static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kbp_run_work *w,
 		      bool write, struct kbp_error *err)
 {
+	uint32_t findings = b->res->n_findings;
 	int rc = 0;
 
-	kbp_digest_hex(w->got, run->digest);
-	kbp_digest_hex(w->sent, run->digest_expected);
+	if (!b->o.rtt) { /* of which nobody keeps the contents */
+		kbp_digest_hex(w->got, run->digest);
+		kbp_digest_hex(w->sent, run->digest_expected);
+	}
 	kbp_account_close(run);
 	if (write) {
-		snprintf(run->samples_file, sizeof(run->samples_file), "samples/%s.u32",
-			 run->backend);
+		kbp_sweep_file(run, NULL, run->samples_file, sizeof(run->samples_file));
 		rc = kbp_samples_write(b->o.out_dir, run->samples_file, w->latency.ns, w->latency.n,
 				       err);
 	}
@@ -279,25 +289,33 @@ static int run_finish(struct kbp_bench *b, struct kbp_result_run *run, struct kb
 		rc = kbp_stamped_finish(b, run, w, write, err);
 	else if (b->o.stamps)
 		kbp_stamped_finish(b, run, w, false, NULL);
-	if (kbp_run_quantiles(run, &w->latency, false, &run->latency))
+	if (b->o.rtt && write && !rc) {
+		kbp_sweep_file(run, "tx", run->tx_file, sizeof(run->tx_file));
+		rc = kbp_samples_write(b->o.out_dir, run->tx_file, w->tx.ns, w->tx.n, err);
+	}
+	if (kbp_run_quantiles(run, &w->latency, false, &run->latency) ||
+	    (b->o.rtt && kbp_run_quantiles(run, &w->tx, false, &run->tx)))
 		rc = rc ? rc : out_of_memory(err);
 	if (w->tail && kbp_explain_finish(b, run, w))
 		rc = rc ? rc : out_of_memory(err);
 	kbp_latency_of(w->lateness.ns, w->lateness.n, &run->lateness);
 	kbp_bench_run_findings(b, run, w->send_errno);
+	if (b->o.timing == KBP_TIMING_BURSTS)
+		kbp_burst_note(b, run, w);
 	if (b->o.stamps)
 		kbp_bench_stamp_findings(b, run);
+	kbp_sweep_findings(b->res, findings, run);
 	return rc;
 }
 
 int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err)
 {
-	struct kbp_run_samples samples[KBP_BENCH_BACKENDS_MAX] = { 0 };
+	struct kbp_run_samples samples[KBP_BENCH_SUBJECTS_MAX] = { 0 };
 	uint32_t kept = 0;
 	int rc = 0;
 
 	kbp_bench_tell(b, "sorting");
-	for (uint32_t i = 0; i < b->n_backends; i++) {
+	for (uint32_t i = 0; i < b->n_subjects; i++) {
 		struct kbp_result_run *run = &b->res->run[i];
 
 		if (b->work[i].skipped) {
@@ -313,6 +331,7 @@ int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err)
 			b->res->run[kept] = *run;
 		samples[kept].latency = b->work[i].latency.ns;
 		samples[kept].rx_path = b->work[i].rx_path.ns;
+		samples[kept].tx = b->work[i].tx.ns;
 		kept++;
 	}
 	b->res->n_runs = kept;

@@ -6,85 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tools/measure/explain.h"
 #include "tools/measure/host.h"
 
 #define CALIBRATE_MS 200
-#define RECORDS_SPARE 4096u /* room for frames that others send to the same groups */
-
-static void *shared_alloc(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-/* Everything is allocated and faulted in before the first frame. */
-static int memory_get(struct kbp_bench *b, struct kbp_error *err)
-{
-	uint64_t round_max = b->whole->n_total / b->o.rounds + 1;
-
-	b->records_max = round_max + round_max / 8 + RECORDS_SPARE;
-	b->sh = shared_alloc(sizeof(*b->sh));
-	b->records = shared_alloc(b->records_max * sizeof(*b->records));
-	b->sent_ticks = shared_alloc(round_max * sizeof(*b->sent_ticks));
-	b->stamps_ns = b->o.stamps ? shared_alloc(b->records_max * sizeof(*b->stamps_ns)) : NULL;
-	b->res->run = calloc(b->n_backends, sizeof(*b->res->run));
-	if (!b->sh || !b->records || !b->sent_ticks || !b->res->run || (b->o.stamps && !b->stamps_ns))
-		goto fail;
-	b->shared_bytes = round_max * sizeof(*b->sent_ticks);
-	b->res->n_runs = b->n_backends;
-	for (uint32_t i = 0; i < b->n_backends; i++) {
-		struct kbp_result_run *run = &b->res->run[i];
-		struct kbp_bench_path path;
-
-		kbp_bench_path(b->backend[i], &path);
-		strcpy(run->backend, b->backend[i]);
-		strcpy(run->base, path.base);
-		strcpy(run->kind, "one_way");
-		run->variant = path.variant;
-		run->traced = path.traced;
-		run->round = calloc(b->o.rounds, sizeof(*run->round));
-		if (!run->round ||
-		    kbp_digest_open(b->whole->flows, b->whole->n_flows, &b->work[i].got) ||
-		    kbp_digest_open(b->whole->flows, b->whole->n_flows, &b->work[i].sent))
-			goto fail;
-	}
-	return 0;
-fail:
-	return kbp_fail(
-		err, -ENOMEM, "make room for the records",
-		"no memory for %llu frames a round: lower the rate, or take more and shorter rounds",
-		(unsigned long long)round_max);
-}
 
 static void release(struct kbp_bench *b)
 {
-	for (uint32_t i = 0; i < b->n_backends; i++) {
-		kbp_digest_close(b->work[i].got);
-		kbp_digest_close(b->work[i].sent);
-		kbp_tail_close(b->work[i].tail);
-		free(b->work[i].latency.ns);
-		free(b->work[i].lateness.ns);
-		free(b->work[i].rx_path.ns);
-		free(b->work[i].wire.ns);
-	}
 	kbp_watch_close(b);
 	kbp_explain_release(b);
-	kbp_slice_free(&b->slice);
-	kbp_schedule_close(b->whole);
-	if (b->sent_ticks)
-		munmap(b->sent_ticks, b->shared_bytes);
-	if (b->stamps_ns)
-		munmap(b->stamps_ns, b->records_max * sizeof(*b->stamps_ns));
-	if (b->records)
-		munmap(b->records, b->records_max * sizeof(*b->records));
-	if (b->sh)
-		munmap(b->sh, sizeof(*b->sh));
+	kbp_memory_release(b);
+	kbp_sweep_free(b);
 	if (b->lab)
 		kbp_lab_down(b->net.prefix, NULL);
 	if (b->out_fd >= 0)
@@ -113,7 +47,9 @@ static int wire_up(struct kbp_bench *b, struct kbp_error *err)
 	if (!rc)
 		rc = kbp_bench_step(b, b->o.capture ? "reading the capture" : "making frames", err);
 	if (!rc)
-		rc = kbp_bench_schedule(b, err);
+		rc = kbp_sweep_schedules(b, err);
+	if (!rc)
+		rc = kbp_memory_announce(b, "/proc/meminfo", err);
 	if (!rc)
 		rc = kbp_bench_step(b, "making the lab", err);
 	return rc ? rc : kbp_bench_wire(b, err);
@@ -124,31 +60,48 @@ static int wire_up(struct kbp_bench *b, struct kbp_error *err)
  * backend. */
 static bool may_skip(const struct kbp_bench *b, uint32_t backend, uint32_t round, int rc)
 {
+	bool at_opening = b->sh->rx_stage == KBP_STAGE_FAILED && !b->sh->tx_stage;
+
+	if (b->o.rtt) /* the first answer tells that both ends can send */
+		at_opening = !b->sh->rtt.opened && (b->sh->rx_stage == KBP_STAGE_FAILED ||
+						    b->sh->tx_stage == KBP_STAGE_FAILED);
 	if (b->o.strict && !strcmp(b->backend[backend], "af_xdp"))
 		return false;
-	return !round && !b->work[backend].wanted && b->sh->rx_stage == KBP_STAGE_FAILED &&
-	       !b->sh->tx_stage && rc != -ENODEV && rc != -ENETDOWN && rc != -ECANCELED;
+	return !round && !b->work[backend].wanted && at_opening && rc != -ENODEV &&
+	       rc != -ENETDOWN && rc != -ECANCELED;
+}
+
+/* At no rate, now that it cannot be opened. */
+static void skip(struct kbp_bench *b, uint32_t backend)
+{
+	const struct kbp_error *e = b->sh->rx_stage == KBP_STAGE_FAILED ? &b->sh->rx_error :
+									  &b->sh->tx_error;
+
+	kbp_finding_add(b->res, true, "unavailable", b->backend[backend], "%.100s: %.180s", e->step,
+			e->hint);
+	for (uint32_t i = backend; i < b->n_subjects; i += b->n_backends)
+		b->work[i].skipped = true;
 }
 
 static int round_run(struct kbp_bench *b, uint32_t round, uint32_t *left, struct kbp_error *err)
 {
-	for (uint32_t i = 0; i < b->n_backends; i++) {
-		uint32_t backend = (i + round) % b->n_backends;
+	for (uint32_t i = 0; i < b->n_subjects; i++) {
+		uint32_t subject = kbp_sweep_subject(b, round, i), backend = subject % b->n_backends;
 		int rc;
 
-		if (b->work[backend].skipped)
+		if (b->work[subject].skipped)
 			continue;
-		rc = kbp_bench_round(b, backend, err);
+		rc = kbp_bench_round(b, subject, err);
 		if (!rc)
-			rc = kbp_bench_add_round(b, backend, i, err);
+			rc = kbp_bench_add_round(b, subject, i, err);
 		if (!rc)
 			kbp_watch_backend(b);
-		if (rc && (!may_skip(b, backend, round, rc) || *left == 1))
+		/* what opened at one rate opens at the others */
+		if (rc && (!may_skip(b, backend, round, rc) || *left == 1 ||
+			   b->res->run[backend].n_rounds))
 			return rc;
 		if (rc) {
-			kbp_finding_add(b->res, true, "unavailable", b->backend[backend],
-					"%.100s: %.180s", b->sh->rx_error.step, b->sh->rx_error.hint);
-			b->work[backend].skipped = true;
+			skip(b, backend);
 			--*left;
 		}
 	}
@@ -157,23 +110,20 @@ static int round_run(struct kbp_bench *b, uint32_t round, uint32_t *left, struct
 
 static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 {
-	const uint64_t total = b->whole->n_total;
 	uint32_t left = b->n_backends;
 	int rc = 0;
 
 	b->at.rounds = b->o.rounds;
 	for (uint32_t r = 0; r < b->o.rounds && !rc; r++) {
-		uint64_t from = total * r / b->o.rounds, to = total * (r + 1) / b->o.rounds;
-
 		b->at.round = r + 1;
-		kbp_slice_free(&b->slice);
-		if (kbp_slice_make(&b->slice, b->whole, from, to - from))
-			return kbp_fail(err, -ENOMEM, "cut the schedule into rounds",
-					"memory is out: take more rounds");
-		rc = kbp_watch_round(b, err);
+		rc = kbp_sweep_slices(b, r, err);
+		if (!rc)
+			rc = kbp_watch_round(b, err);
 		if (!rc)
 			rc = round_run(b, r, &left, err);
 	}
+	kbp_sweep_turn(b, 0);
+	b->at.backend = "";
 	return rc;
 }
 
@@ -202,7 +152,7 @@ static int prepare(struct kbp_bench *b, struct kbp_error *err)
 	if (!rc)
 		rc = clock_check(b, err);
 	if (!rc)
-		rc = memory_get(b, err);
+		rc = kbp_memory_get(b, err);
 	if (!rc)
 		rc = kbp_watch_open(b, err);
 	return rc;

@@ -37,6 +37,10 @@ static const struct kbp_fact_rule rules[] = {
 	{ "rounds", INCIDENTAL, false, false, "more of the same; the intervals tell" },
 	{ "frames", INCIDENTAL, false, false, "more of the same; the intervals tell" },
 	{ "seed", INCIDENTAL, false, false, "other frames of the same kind" },
+	{ "memory_bytes", INCIDENTAL, false, false, "follows from how much is measured" },
+	{ "bursts", INCIDENTAL, false, false, "more of the same; burst_gap_ns counts" },
+	{ "burst_longest", INCIDENTAL, false, false, "more of the same; burst_gap_ns counts" },
+	{ "burst_within_10us", INCIDENTAL, false, false, "more of the same; burst_gap_ns counts" },
 
 	{ "library_*", ID, true, false,
 	  "loaded only where a backend needs it: counts where both have it" },

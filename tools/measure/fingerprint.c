@@ -92,9 +92,44 @@ static double actual_rate(const struct kbp_schedule *s)
 	return last ? (double)(s->n_total - 1) * 1e9 / (double)last : 0;
 }
 
+/* "1000,10000" */
+static void rates_fact(struct kbp_bench *b)
+{
+	char list[24 * KBP_BENCH_RATES_MAX] = "";
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < b->n_rates; i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%llu", i ? "," : "",
+				       (unsigned long long)b->rate[i].pps);
+	kbp_fact_text(&b->res->setup, &b->res->n_setup, "rates", "%s", list);
+}
+
+static void burst_facts(struct kbp_bench *b)
+{
+	struct kbp_fact **f = &b->res->setup;
+	uint32_t *n = &b->res->n_setup;
+	struct kbp_bursts k;
+
+	kbp_schedule_bursts(b->whole, b->o.burst_gap_ns, &k);
+	kbp_fact_literal(f, n, "burst_gap_ns", "%llu", (unsigned long long)k.gap_ns);
+	kbp_fact_literal(f, n, "bursts", "%llu", (unsigned long long)k.bursts);
+	kbp_fact_literal(f, n, "burst_longest", "%llu", (unsigned long long)k.longest);
+	kbp_fact_literal(f, n, "burst_within_10us", "%llu", (unsigned long long)k.within_10us);
+}
+
+/* For each backend, at all rates; 0: a closed loop, nobody knows. */
+static uint64_t frames_planned(const struct kbp_bench *b)
+{
+	uint64_t frames = 0;
+
+	for (uint32_t i = 0; i < b->n_rates && !b->o.rtt; i++)
+		frames += b->rate[i].whole->n_total;
+	return frames;
+}
+
 void kbp_bench_setup(struct kbp_bench *b)
 {
-	static const char *const timing[] = { "recorded", "constant", "poisson" };
+	static const char *const timing[] = { "recorded", "constant", "poisson", "bursts" };
 	const struct kbp_bench_opts *o = &b->o;
 	struct kbp_fact **f = &b->res->setup;
 	uint32_t *n = &b->res->n_setup;
@@ -102,19 +137,31 @@ void kbp_bench_setup(struct kbp_bench *b)
 	kbp_fact_literal(f, n, "lab", b->lab ? "true" : "false");
 	kbp_fact_text(f, n, "rx_interface", "%s", b->lab ? "veth" : b->net.host[KBP_LAB_RX].ifname);
 	kbp_fact_text(f, n, "tx_interface", "%s", b->lab ? "veth" : b->net.host[KBP_LAB_TX].ifname);
-	kbp_fact_text(f, n, "source", "%s", o->capture ? "capture" : "generator");
+	kbp_fact_text(f, n, "kind", "%s", o->rtt ? "rtt" : "one_way");
+	kbp_fact_text(f, n, "source", "%s",
+		      o->rtt	 ? "closed_loop" :
+		      o->capture ? "capture" :
+				   "generator");
 	if (o->capture)
 		kbp_fact_text(f, n, "capture", "%s", o->capture);
-	else
+	else if (!o->rtt)
 		kbp_fact_text(f, n, "feed", "%s", o->feed ? o->feed : kbp_generator_profile(0)->name);
-	kbp_fact_text(f, n, "timing", "%s", timing[o->timing]);
+	kbp_fact_text(f, n, "timing", "%s", o->rtt ? "closed_loop" : timing[o->timing]);
 	kbp_fact_literal(f, n, "rate_pps", "%llu", (unsigned long long)o->rate_pps);
-	kbp_fact_literal(f, n, "actual_pps", "%.9g", actual_rate(b->whole));
+	if (o->n_rates)
+		rates_fact(b);
+	else if (!o->rtt)
+		kbp_fact_literal(f, n, "actual_pps", "%.9g", actual_rate(b->whole));
+	if (o->timing == KBP_TIMING_BURSTS)
+		burst_facts(b);
+	kbp_fact_literal(f, n, "memory_bytes", "%llu", (unsigned long long)b->memory_bytes);
 	kbp_fact_literal(f, n, "speed", "%.9g", o->speed > 0 ? o->speed : 1.0);
 	kbp_fact_literal(f, n, "seconds", "%.9g", o->seconds);
 	kbp_fact_literal(f, n, "rounds", "%u", o->rounds);
-	kbp_fact_literal(f, n, "frames", "%llu", (unsigned long long)b->whole->n_total);
+	kbp_fact_literal(f, n, "frames", "%llu", (unsigned long long)frames_planned(b));
 	kbp_fact_literal(f, n, "flows", "%u", b->whole->n_flows);
+	if (o->rtt)
+		kbp_fact_literal(f, n, "rtt_timeout_ns", "%u", KBP_BENCH_RTT_TIMEOUT_NS);
 	kbp_fact_literal(f, n, "frame_bytes", "%u", o->frame_bytes);
 	kbp_fact_literal(f, n, "seed", "%llu", (unsigned long long)o->seed);
 	kbp_fact_literal(f, n, "rx_burst", "%u", o->rx_burst);

@@ -13,19 +13,10 @@
 
 #include "lib/internal.h"
 #include "tools/clock/tsc.h"
+#include "tools/measure/seen.h"
 #include "tools/traffic/pairs.h"
 
 /* ------------------------------------------------------- match.c: which sent frame is this one? */
-
-/* A frame as the sender meant it, or as the receiver saw it. The payload is never touched: no stamp
- * and no sequence number is written into it, so captures replay byte for byte. */
-struct kbp_seen {
-	uint64_t ticks; /* sent: intended send time; received: when the application held the
-			 * pointer */
-	uint64_t hash;	/* XXH3-64 of the UDP payload */
-	uint32_t len;	/* payload bytes */
-	uint32_t flow;	/* index into the schedule's flows */
-};
 
 #define KBP_POS_NONE UINT32_MAX
 #define KBP_POS_FOREIGN (UINT32_MAX - 1)
@@ -99,6 +90,7 @@ void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int
 /* ---------------------------------------------------------------- the bench, as it runs */
 
 #define KBP_BENCH_BACKENDS_MAX 16u
+#define KBP_BENCH_SUBJECTS_MAX (KBP_BENCH_BACKENDS_MAX * KBP_BENCH_RATES_MAX)
 #define KBP_BENCH_QUEUES_MAX 64u
 #define KBP_BENCH_GAPS_MAX 65536u
 #define KBP_BENCH_GAP_NS \
@@ -111,6 +103,25 @@ void kbp_children_wait(const struct kbp_child *a, const struct kbp_child *b, int
 #define KBP_BENCH_WARMUP_FRAMES 1000u
 #define KBP_BENCH_WARMUP_NS 50000000u
 #define KBP_BENCH_WARMUP_SHARE 5u
+
+/* A closed loop, as its initiator saw it. */
+struct kbp_ping {
+	uint32_t rtt_ticks; /* from before the payload was written to the pointer of the answer */
+	uint32_t tx_ticks;  /* until submit had returned */
+};
+
+/* The part of struct kbp_round_shared that the initiator of a closed loop writes. */
+struct kbp_pingpong_shared {
+	uint64_t n_pings;  /* answered in time, in b->pings */
+	uint64_t early;	   /* of these, begun within the time of warming up */
+	uint64_t timeouts; /* sent, and not answered in time */
+	uint64_t late;	   /* of these, answered later */
+	uint64_t foreign, twice;
+	struct kbp_queue_info queue;
+	struct kbp_named_count cause[KBP_RESULTS_COUNTS_MAX];
+	uint32_t n_causes;
+	bool opened; /* the first answer has come */
+};
 
 enum kbp_stage { KBP_STAGE_OPENING = 0, KBP_STAGE_READY, KBP_STAGE_DONE, KBP_STAGE_FAILED };
 
@@ -135,15 +146,16 @@ struct kbp_round_shared {
 	bool rx_fifo;
 	uint32_t n_gaps;	      /* in b->gaps: the loop stood still */
 	bool drain_cut;		      /* frames still came when the time for draining was over */
-	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	bool have_pairs;	      /* stamps can be converted */
 	char no_pairs[200];	      /* why not */
+	struct kbp_queue_info stamps; /* as opened: the clock that `pairs` are of */
 	struct kbp_pairs pairs;	      /* taken by the receiver, on its CPU */
 	/* written by the sender */
 	struct kbp_sender_result tx;
 	struct kbp_error tx_error;
 	uint64_t tx_dropped; /* by the sending device, during the round */
 	bool tx_fifo, tx_locked;
+	struct kbp_pingpong_shared rtt; /* of a closed loop */
 	char libraries[256]; /* loaded in the receiving process, see kbp_libraries_seen */
 };
 
@@ -157,6 +169,13 @@ struct kbp_slice {
 struct kbp_samples {
 	uint32_t *ns;
 	size_t n, room;
+};
+
+/* One rate of a sweep. A bench that is none has one. */
+struct kbp_bench_rate {
+	uint64_t pps; /* 0: as the options say */
+	struct kbp_schedule *whole;
+	struct kbp_slice slice; /* of this round */
 };
 
 /* Of rx_path and wire_to_stamp: no sample; and that long or longer. */
@@ -174,8 +193,10 @@ struct kbp_run_work {
 	struct kbp_digest *got, *sent;
 	struct kbp_samples latency, lateness;
 	struct kbp_samples rx_path,
-		wire;	/* as many as in `latency`, KBP_SAMPLE_NONE where there is none */
-	int send_errno; /* of the first frame that the sender's device refused */
+		wire;	       /* as many as in `latency`, KBP_SAMPLE_NONE where there is none */
+	struct kbp_samples tx; /* rtt: as many as in `latency` */
+	struct kbp_samples burst_first; /* numbers of samples in `latency`, ascending: first ones of bursts */
+	int send_errno;			/* of the first frame that the sender's device refused */
 };
 
 struct kbp_watch;
@@ -194,23 +215,30 @@ struct kbp_bench {
 	uint32_t n_cpus; /* this process may use */
 	struct kbp_tsc tsc;
 	struct kbp_tsc_offset skew;
+	struct kbp_bench_rate rate[KBP_BENCH_RATES_MAX];
+	uint32_t n_rates;
+	/* those of the rate that is at its turn; owned there */
 	struct kbp_schedule *whole;
+	struct kbp_slice slice;
 	struct kbp_capture_report capture;
-	struct kbp_slice slice; /* of this round */
+	uint64_t memory_bytes; /* kept at most */
+	char memory_text[80];  /* the same, for people */
 	struct kbp_round_shared *sh;
 	struct kbp_seen *records; /* shared: written by the receiver */
 	uint64_t *sent_ticks;	  /* shared: written by the sender */
-	uint64_t *stamps_ns; /* shared: of records, 0 where there is none; NULL: not asked for */
-	size_t records_max, shared_bytes;
+	uint64_t *stamps_ns;	/* shared: of records, 0 where there is none; NULL: not asked for */
+	struct kbp_ping *pings; /* shared: written by the initiator; NULL: no rtt */
+	size_t records_max, pings_max, shared_bytes;
 	struct kbp_trace *trace; /* of this round */
 	pid_t trace_tid;	 /* the hot thread */
 	char trace_missing[160]; /* tracepoints that this kernel has not */
 	uint64_t (*gaps)[2]; /* shared: when the receiver's loop stood still; NULL: nobody asks */
 	uint32_t n_backends;
+	uint32_t n_subjects; /* backends at rates: number i is backend i % n_backends at rate i / n_backends */
 	char backend[KBP_BENCH_BACKENDS_MAX][KBP_SUBJECT_MAX];
 	bool planting; /* one of them has a planted delay: all are fenced where it stands */
-	struct kbp_run_work work[KBP_BENCH_BACKENDS_MAX];
-	struct kbp_results *res; /* res->run[i] is backend i, until finished */
+	struct kbp_run_work work[KBP_BENCH_SUBJECTS_MAX];
+	struct kbp_results *res; /* res->run[i] is subject i, until finished */
 	struct kbp_watch *watch; /* of the host, host.h */
 	kbp_bench_progress_fn progress;
 	void *progress_arg;
@@ -237,7 +265,8 @@ int kbp_bench_backends(struct kbp_bench *b, struct kbp_error *err);
 /* The CPU that is taken when none is named, other than `taken`; -1: there is none. */
 int kbp_cpu_pick(const cpu_set_t *set, int taken);
 int kbp_cpu_check(const cpu_set_t *set, int cpu, const char *who, struct kbp_error *err);
-int kbp_bench_schedule(struct kbp_bench *b, struct kbp_error *err);
+/* Makes b->whole, at this rate. */
+int kbp_bench_schedule(struct kbp_bench *b, uint64_t rate_pps, struct kbp_error *err);
 int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint64_t first,
 		   uint64_t n);
 void kbp_slice_free(struct kbp_slice *sl);
@@ -257,8 +286,80 @@ uint64_t kbp_bench_tx_dropped(const char *ifname);
 /* receiver.c: the body of the receiving process. Returns its exit status. */
 int kbp_bench_receive(struct kbp_bench *b, const char *backend);
 
-/* round.c: one backend, one round; fills b->sh, b->records, b->sent_ticks. */
-int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err);
+/* ends.c: what a receiving process and both ends of a closed loop have in common */
+/* Attaching native XDP takes the link of some drivers down for seconds. */
+void kbp_end_carrier(const struct kbp_queue *q);
+/* Of a queue that died, once the kernel has said all. */
+uint32_t kbp_end_death(struct kbp_queue *const *q, unsigned n, uint32_t state);
+const char *kbp_end_state_text(uint32_t state);
+/* Runs this process on that CPU from now on, its memory locked. */
+int kbp_end_settle(int cpu, bool fifo, const char *who, bool *locked, bool *got_fifo,
+		   struct kbp_error *err);
+/* Adds the queues' counters up: losses to `drop`, what explains losses to `cause`; they may be one list.
+ * *info is that of the queue that received most. */
+struct kbp_end_counts {
+	struct kbp_named_count *drop, *cause;
+	uint32_t *n_drops, *n_causes;
+};
+void kbp_end_counters(struct kbp_queue *const *q, unsigned n, const struct kbp_end_counts *to,
+		      struct kbp_queue_info *info);
+/* The port's info, with which of DPDK's drivers it was. */
+void kbp_end_port(const struct kbp_port *port, struct kbp_port_info *info);
+
+/* sweep.c: subjects, which are backends at rates */
+int kbp_sweep_check(struct kbp_bench *b, struct kbp_error *err);
+/* A schedule for every rate; b->whole becomes the first one. */
+int kbp_sweep_schedules(struct kbp_bench *b, struct kbp_error *err);
+/* Round `round` of all rates: b->rate[].slice. */
+int kbp_sweep_slices(struct kbp_bench *b, uint32_t round, struct kbp_error *err);
+/* The subject that is number i in this round. Those of one rate follow each other. */
+uint32_t kbp_sweep_subject(const struct kbp_bench *b, uint32_t round, uint32_t i);
+/* b->whole and b->slice are those of the rate of this subject. */
+void kbp_sweep_turn(struct kbp_bench *b, uint32_t subject);
+void kbp_sweep_free(struct kbp_bench *b);
+/* "samples/af_xdp@1000.tx.u32" */
+void kbp_sweep_file(const struct kbp_result_run *run, const char *what, char *file, size_t size);
+/* Findings from number `from` on are of this run: say at which rate. */
+void kbp_sweep_findings(struct kbp_results *res, uint32_t from, const struct kbp_result_run *run);
+
+/* burst_place.c */
+/* Frame i of those that were sent begins a burst. */
+bool kbp_burst_begins(const struct kbp_bench *b, const struct kbp_seen *sent, uint32_t i);
+/* Latencies of first frames and of those behind them, without warm-up. 0 or -ENOMEM. */
+int kbp_burst_split(const struct kbp_result_run *run, const struct kbp_run_work *w,
+		    struct kbp_latency *first, struct kbp_latency *later);
+void kbp_burst_note(struct kbp_bench *b, const struct kbp_result_run *run,
+		    const struct kbp_run_work *w);
+
+/* memory.c */
+/* What the bench will keep at most. */
+uint64_t kbp_memory_needed(const struct kbp_bench *b);
+/* MemAvailable of a file like /proc/meminfo, in bytes; 0: it does not say. */
+uint64_t kbp_memory_available(const char *meminfo);
+/* Says so, and refuses what is not there. Before anything is started. */
+int kbp_memory_announce(struct kbp_bench *b, const char *meminfo, struct kbp_error *err);
+/* All of it but the samples, which are kept between the rounds. Faulted in before the first frame. */
+int kbp_memory_get(struct kbp_bench *b, struct kbp_error *err);
+void kbp_memory_release(struct kbp_bench *b);
+
+/* pingpong.c: the bodies of the two processes of a closed loop; arg is a struct kbp_bench. */
+int kbp_pingpong_initiate(void *arg);
+int kbp_pingpong_echo(void *arg);
+
+/* pingpong_plan.c: before and after */
+int kbp_pingpong_check(struct kbp_bench *b, struct kbp_error *err);
+/* One frame: its length and its flow are all that is needed. */
+int kbp_pingpong_schedule(struct kbp_bench *b, struct kbp_error *err);
+/* So many answers of a round are kept, at most. */
+uint64_t kbp_pingpong_room(const struct kbp_bench *b, uint64_t rate_pps);
+int kbp_pingpong_add_round(struct kbp_bench *b, uint32_t subject, uint32_t position,
+			   struct kbp_error *err);
+
+/* round.c: one subject, one round; fills b->sh, b->records, b->sent_ticks. */
+int kbp_bench_round(struct kbp_bench *b, uint32_t subject, struct kbp_error *err);
+/* The sending end of a wire in memory: waits for the other one to come, and for it to have left. */
+int kbp_bench_link(const struct kbp_queue *q, const char *backend, struct kbp_error *err);
+void kbp_bench_linger(struct kbp_bench *b);
 /* Tells the caller where we are; false: it wants to stop. */
 bool kbp_bench_tell(struct kbp_bench *b, const char *doing);
 /* The same as an error: 0 or -ECANCELED. */
@@ -280,8 +381,12 @@ int kbp_run_quantiles(const struct kbp_result_run *run, const struct kbp_samples
 int kbp_samples_room(struct kbp_samples *s, size_t more);
 
 /* analyse.c: what a round gave, added to its run; and the end of it all. */
-int kbp_bench_add_round(struct kbp_bench *b, uint32_t backend, uint32_t position,
+int kbp_bench_add_round(struct kbp_bench *b, uint32_t subject, uint32_t position,
 			struct kbp_error *err);
+/* What the round's port and queue were; finding when it is another than before. */
+void kbp_bench_achieved(struct kbp_bench *b, struct kbp_result_run *run);
+/* How many of a round's first samples the quantiles leave out, `early` of which began while warming up. */
+uint64_t kbp_bench_warmup(uint64_t samples, uint64_t early);
 int kbp_bench_finish(struct kbp_bench *b, struct kbp_error *err);
 
 /* findings.c: what the reader of the results has to know */

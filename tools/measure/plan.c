@@ -257,7 +257,8 @@ static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
 	if (o->rounds > KBP_RESULTS_ROUNDS_MAX)
 		return kbp_fail(err, -EINVAL, "read the options", "%u rounds: at most %u",
 				o->rounds, KBP_RESULTS_ROUNDS_MAX);
-	if (o->timing != KBP_TIMING_RECORDED && !o->rate_pps)
+	if ((o->timing == KBP_TIMING_CONSTANT || o->timing == KBP_TIMING_POISSON) && !o->rate_pps &&
+	    !o->n_rates && !o->rtt)
 		return kbp_fail(err, -EINVAL, "read the options",
 				"a rate of 0 packets per second sends nothing: give a rate");
 	if (o->handler_delay_ns > 1000000000u)
@@ -298,8 +299,12 @@ static int numbers_check(struct kbp_bench *b, struct kbp_error *err)
 
 int kbp_bench_check(struct kbp_bench *b, struct kbp_error *err)
 {
-	int rc = numbers_check(b, err);
+	int rc = b->o.rtt ? kbp_pingpong_check(b, err) : 0; /* of what was given, not of defaults */
 
+	if (!rc)
+		rc = numbers_check(b, err);
+	if (!rc)
+		rc = kbp_sweep_check(b, err);
 	if (!rc)
 		rc = kbp_bench_backends(b, err);
 	if (!rc)
@@ -363,30 +368,16 @@ static int replay(struct kbp_bench *b, const struct kbp_timing *t, struct kbp_er
 
 /* One schedule for all rounds: round r sends its r-th part, so that a long capture is replayed
  * whole. */
-int kbp_bench_schedule(struct kbp_bench *b, struct kbp_error *err)
+int kbp_bench_schedule(struct kbp_bench *b, uint64_t rate_pps, struct kbp_error *err)
 {
 	struct kbp_timing t = { .kind = b->o.timing,
-				.rate_pps = b->o.rate_pps,
+				.rate_pps = rate_pps,
 				.speed = b->o.speed,
 				.seconds = b->o.seconds,
-				.seed = b->o.seed };
-	int rc = b->o.capture ? replay(b, &t, err) : generate(b, &t, err);
+				.seed = b->o.seed,
+				.gap_ns = b->o.burst_gap_ns };
 
-	if (rc)
-		return rc;
-	if (b->whole->n_total / b->o.rounds >= KBP_BENCH_ROUND_MAX)
-		return kbp_fail(
-			err, -E2BIG, "plan the rounds",
-			"%llu frames in %u rounds: a round keeps at most %u frames; lower the rate or take more rounds",
-			(unsigned long long)b->whole->n_total, b->o.rounds, KBP_BENCH_ROUND_MAX);
-	if (b->whole->n_total < b->o.rounds)
-		b->o.rounds = (uint32_t)b->whole->n_total;
-	if (!b->o.rounds)
-		return kbp_fail(
-			err, -ENODATA, "plan the rounds",
-			"no frame is due within %g seconds: give more seconds or another timing",
-			b->o.seconds);
-	return 0;
+	return b->o.capture ? replay(b, &t, err) : generate(b, &t, err);
 }
 
 int kbp_slice_make(struct kbp_slice *sl, const struct kbp_schedule *whole, uint64_t first, uint64_t n)

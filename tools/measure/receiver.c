@@ -14,13 +14,11 @@
 
 #include "tools/measure/host.h"
 #include "tools/measure/plant.h"
+#include "tools/measure/record.h"
 
 #define QUIET_NS 200000000ull /* nothing for so long after the last send: all there is has come */
-#define DELAY_AFTER_NS 10000000000ull /* a planted delay ends so long after the last send */
-#define DRAIN_NS 30000000000ull	      /* whatever still comes then belongs to nobody */
-#define CARRIER_MS 10000
-#define REMOVAL_MS 200 /* a link that goes down for good is reported down first, then gone */
-#define FIFO_PRIORITY 10
+#define DELAY_AFTER_NS 10000000000ull	/* a planted delay ends so long after the last send */
+#define DRAIN_NS 30000000000ull		/* whatever still comes then belongs to nobody */
 #define ONE_BUFFER_BYTES (2048u - 256u) /* a buffer of the usual size without its headroom */
 #define MTU_ONE_BUFFER 3498u /* native XDP without multi-buffer ends there on most drivers */
 
@@ -31,8 +29,7 @@ struct receiver {
 	uint64_t delay_ticks;
 	struct kbp_plant plant;
 	bool traced;
-	uint64_t n_records; /* copied to sh at the end: one writer, no sharing while it is hot */
-	uint64_t overflow, foreign;
+	struct kbp_record rec;
 	bool stamps;
 	uint64_t pair_at; /* tick of the next look at the stamps' clock; UINT64_MAX: never */
 	/* a packet in parts */
@@ -51,23 +48,8 @@ struct receiver {
 static inline void record(struct receiver *r, uint64_t ticks, uint64_t stamp, const void *payload,
 			  uint32_t len, int flow)
 {
-	struct kbp_seen *s;
-
-	if (KBP_UNLIKELY(flow < 0)) {
-		r->foreign++;
-		return;
-	}
-	if (KBP_UNLIKELY(r->n_records == r->b->records_max)) {
-		r->overflow++;
-		return;
-	}
-	if (KBP_UNLIKELY(r->stamps))
-		r->b->stamps_ns[r->n_records] = stamp;
-	s = &r->b->records[r->n_records++];
-	s->ticks = ticks;
-	s->hash = kbp_payload_hash(payload, len);
-	s->len = len;
-	s->flow = (uint32_t)flow;
+	if (KBP_LIKELY(kbp_record_wants(&r->rec, flow)))
+		kbp_record_add(&r->rec, ticks, stamp, kbp_payload_hash(payload, len), len, flow);
 }
 
 static void part_begin(struct receiver *r, uint64_t ticks, uint64_t stamp,
@@ -131,25 +113,6 @@ static inline unsigned on_frame(struct kbp_rx rx, struct kbp_frame f, void *arg)
 }
 
 /* ---------------------------------------------------------------- the loop */
-
-static const char *state_text(enum kbp_queue_state state)
-{
-	switch (state) {
-	case KBP_QUEUE_LINK_DOWN:
-		return "the link went down during the round: look at the cable or at the other end, then run again";
-	case KBP_QUEUE_GONE:
-		return "the interface was removed during the round: nothing can be received any more; make it again, "
-		       "then run again";
-	case KBP_QUEUE_OVERFLOWED:
-		return "the device lost events, and how many frames with them is unknown: a larger --ring may help";
-	case KBP_QUEUE_RESET:
-		return "the device was reset during the round: see the kernel log, then run again";
-	case KBP_QUEUE_REPLACED:
-		return "another program replaced our XDP program: stop it, then run again";
-	default:
-		return "the queue died";
-	}
-}
 
 /* The stamps' clock beside ours. While frames come in a row this is put off, up to ten times as long. */
 static void pair_take(struct receiver *r, uint64_t now, bool busy)
@@ -219,29 +182,6 @@ static uint32_t receive_until_quiet(struct receiver *r)
 
 /* ---------------------------------------------------------------- open, close */
 
-/* Attaching native XDP takes the link of some drivers down for seconds. */
-static void wait_for_carrier(const struct receiver *r)
-{
-	struct timespec ms = { .tv_nsec = 1000000 };
-
-	for (int i = 0; i < CARRIER_MS && kbp_queue_state(r->q[0]) == KBP_QUEUE_LINK_DOWN; i++)
-		nanosleep(&ms, NULL);
-}
-
-static uint32_t cause_of_death(const struct receiver *r, uint32_t state)
-{
-	struct timespec ms = { .tv_nsec = 1000000 };
-
-	for (int i = 0; i < REMOVAL_MS && state == KBP_QUEUE_LINK_DOWN; i++) {
-		nanosleep(&ms, NULL);
-		for (unsigned k = 0; k < r->n_queues && state == KBP_QUEUE_LINK_DOWN; k++) {
-			if (kbp_queue_state(r->q[k]) != KBP_QUEUE_UP)
-				state = kbp_queue_state(r->q[k]);
-		}
-	}
-	return state;
-}
-
 static int open_all(struct receiver *r, const char *backend, struct kbp_error *err)
 {
 	const struct kbp_bench *b = r->b;
@@ -277,7 +217,7 @@ static int open_all(struct receiver *r, const char *backend, struct kbp_error *e
 			return rc;
 	}
 	if (info.ifindex)
-		wait_for_carrier(r);
+		kbp_end_carrier(r->q[0]);
 	return 0;
 }
 
@@ -299,6 +239,7 @@ static void clock_open(struct receiver *r)
 		snprintf(sh->no_pairs, sizeof(sh->no_pairs), "%.60s: %.90s", e.step, e.hint);
 	} else {
 		sh->have_pairs = r->stamps = true;
+		kbp_record_stamps(&r->rec, r->b->stamps_ns);
 		r->pair_at = kbp_tsc_now();
 	}
 }
@@ -318,63 +259,28 @@ static void plant(struct receiver *r)
 /* After open_all: the port's monitor thread keeps the scheduling it was started with. */
 static int settle(struct receiver *r, struct kbp_error *err)
 {
-	struct sched_param fifo = { .sched_priority = FIFO_PRIORITY };
-	cpu_set_t set;
+	int rc;
 
-	CPU_ZERO(&set);
-	CPU_SET((size_t)r->b->cpu_rx, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return kbp_failf(err, -errno, strerror(errno), "run the receiver on CPU %d",
-				 r->b->cpu_rx);
 	memset(r->parts, 0, sizeof(r->parts));
-	r->sh->rx_locked = !mlockall(MCL_CURRENT);
-	if (r->b->o.fifo)
-		r->sh->rx_fifo = !sched_setscheduler(0, SCHED_FIFO, &fifo);
-	plant(r);
-	return 0;
-}
-
-/* Which driver it was, and that this program has not its inline half: it does not link DPDK. */
-static void note_dpdk(struct kbp_round_shared *sh)
-{
-	char note[sizeof(sh->port.note)];
-
-	if (sh->port.kind != KBP_DPDK)
-		return;
-	snprintf(note, sizeof(note), "driver %s, array form%s%.80s", sh->port.driver,
-		 sh->port.note[0] ? "; " : "", sh->port.note);
-	memcpy(sh->port.note, note, sizeof(note));
+	rc = kbp_end_settle(r->b->cpu_rx, r->b->o.fifo, "receiver", &r->sh->rx_locked,
+			    &r->sh->rx_fifo, err);
+	if (!rc)
+		plant(r);
+	return rc;
 }
 
 static void report(struct receiver *r)
 {
 	struct kbp_round_shared *sh = r->sh;
-	uint64_t most = 0;
+	const struct kbp_end_counts to = { sh->drop, sh->cause, &sh->n_drops, &sh->n_causes };
 
-	for (unsigned i = 0; i < r->n_queues; i++) {
-		struct kbp_counter c[96];
-		unsigned n = kbp_queue_counters(r->q[i], c, KBP_ARRAY_SIZE(c));
-
-		for (unsigned k = 0; k < n && k < KBP_ARRAY_SIZE(c); k++) {
-			if (i && c[k].interface_wide)
-				continue; /* the same number stands in every queue of the port */
-			if (c[k].cls == KBP_COUNT_DROP)
-				kbp_named_add(sh->drop, &sh->n_drops, c[k].name, c[k].value);
-			else if (c[k].cls == KBP_COUNT_CAUSE)
-				kbp_named_add(sh->cause, &sh->n_causes, c[k].name, c[k].value);
-		}
-		if (!i || r->q[i]->rx_count->frames > most) {
-			most = r->q[i]->rx_count->frames;
-			kbp_queue_info(r->q[i], &sh->queue);
-		}
-	}
-	kbp_port_info(r->port, &sh->port);
-	note_dpdk(sh);
+	kbp_end_counters(r->q, r->n_queues, &to, &sh->queue);
+	kbp_end_port(r->port, &sh->port);
 	kbp_libraries_seen(sh->libraries, sizeof(sh->libraries));
 	sh->n_queues = r->n_queues;
-	sh->n_records = r->n_records;
-	sh->overflow = r->overflow;
-	sh->foreign = r->foreign;
+	sh->n_records = (uint64_t)(r->rec.next - r->rec.first);
+	sh->overflow = r->rec.overflow;
+	sh->foreign = r->rec.foreign;
 }
 
 static void close_all(struct receiver *r)
@@ -395,6 +301,7 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	r.b = b;
 	r.sh = sh;
 	r.s = &b->slice.s;
+	kbp_record_init(&r.rec, b->records, b->records_max);
 	r.delay_ticks = kbp_tsc_ticks(&b->tsc, b->o.handler_delay_ns);
 	rc = open_all(&r, backend, &sh->rx_error);
 	if (!rc)
@@ -409,16 +316,16 @@ int kbp_bench_receive(struct kbp_bench *b, const char *backend)
 	kbp_port_info(r.port, &sh->port);
 	__atomic_store_n(&sh->rx_stage, KBP_STAGE_READY, __ATOMIC_RELEASE);
 	if (!sh->port.ifindex)
-		wait_for_carrier(&r); /* a wire in memory is up when the other end is there */
+		kbp_end_carrier(r.q[0]); /* a wire in memory is up when the other end is there */
 	dead = receive_until_quiet(&r);
 	if (sh->have_pairs)
 		kbp_pairs_take(&sh->pairs);
 	if (dead)
-		dead = cause_of_death(&r, dead);
+		dead = kbp_end_death(r.q, r.n_queues, dead);
 	report(&r);
 	if (dead)
 		kbp_failf(&sh->rx_error, dead == KBP_QUEUE_GONE ? -ENODEV : -ENETDOWN,
-			  state_text((enum kbp_queue_state)dead), "receive on %s with %s",
+			  kbp_end_state_text(dead), "receive on %s with %s",
 			  b->net.host[KBP_LAB_RX].ifname, backend);
 	__atomic_store_n(&sh->rx_stage, dead ? KBP_STAGE_FAILED : KBP_STAGE_DONE, __ATOMIC_RELEASE);
 	close_all(&r);

@@ -489,14 +489,15 @@ static int tmp_into_place(const char *dir, const char *file, struct kbp_error *e
 	return rename(tmp, path) < 0 ? write_failed(err, path) : 0;
 }
 
-#define FILES_OF_RUN 3
+#define FILES_OF_RUN 4
 
 /* The k-th file of samples of a run; "": there is none. */
 static const char *file_of(const struct kbp_result_run *r, int k)
 {
 	return k == 0 ? r->samples_file :
 	       k == 1 ? r->stamps.rx_path_file :
-			r->stamps.wire_to_stamp_file;
+	       k == 2 ? r->stamps.wire_to_stamp_file :
+			r->tx_file;
 }
 
 static bool is_of(const struct kbp_results *res, const char *name)

@@ -48,13 +48,24 @@ int kbp_bench_step(struct kbp_bench *b, const char *doing, struct kbp_error *err
 
 /* ---------------------------------------------------------------- the sending process */
 
+int kbp_bench_link(const struct kbp_queue *q, const char *backend, struct kbp_error *err)
+{
+	struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < LINK_MS && kbp_queue_state(q) != KBP_QUEUE_UP; i++)
+		nanosleep(&ms, NULL);
+	return kbp_queue_state(q) == KBP_QUEUE_UP ?
+		       0 :
+		       kbp_failf(err, -ENETDOWN, "the receiving process is not there",
+				 "connect the sender to %s", backend);
+}
+
 /* The sending end of a wire in memory: raw frames by the backend's own way of sending. */
 static int memory_open(struct kbp_bench *b, struct kbp_port **port, struct kbp_queue **q,
 		       struct kbp_txflow **t, struct kbp_error *err)
 {
 	struct kbp_port_opts po = KBP_PORT_OPTS_INIT;
 	struct kbp_queue_opts qo = KBP_QUEUE_OPTS_INIT;
-	struct timespec ms = { .tv_nsec = 1000000 };
 	int rc = kbp_bench_port(b, b->at.backend, KBP_LAB_TX, &po, port, err);
 
 	qo.flags = KBP_QUEUE_TX;
@@ -62,19 +73,12 @@ static int memory_open(struct kbp_bench *b, struct kbp_port **port, struct kbp_q
 		rc = kbp_queue_open(*port, &qo, q, err);
 	if (!rc)
 		rc = kbp_txflow_open_raw(*q, t, err);
-	if (rc)
-		return rc;
-	for (int i = 0; i < LINK_MS && kbp_queue_state(*q) != KBP_QUEUE_UP; i++)
-		nanosleep(&ms, NULL);
-	return kbp_queue_state(*q) == KBP_QUEUE_UP ?
-		       0 :
-		       kbp_failf(err, -ENETDOWN, "the receiving process is not there",
-				 "connect the sender to %s", b->at.backend);
+	return rc ? rc : kbp_bench_link(*q, b->at.backend, err);
 }
 
 /* The wire lasts as long as both ends do: what is in it is received first. And one end at a time is closed:
  * net_memif's thread, which deals with the other's leaving, does not look whether its own is being closed. */
-static void memory_linger(struct kbp_bench *b)
+void kbp_bench_linger(struct kbp_bench *b)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };
 
@@ -130,7 +134,7 @@ static int send_all(struct kbp_bench *b, struct kbp_error *err)
 		if (!rc)
 			rc = send_by(b, &o, err);
 		if (!rc)
-			memory_linger(b);
+			kbp_bench_linger(b);
 		memory_close(port, q);
 		return rc;
 	}
@@ -203,7 +207,9 @@ static int wait_ready(struct kbp_bench *b, struct kbp_child *rx, struct kbp_erro
 static int wait_end(struct kbp_bench *b, struct kbp_child *rx, struct kbp_child *tx,
 		    struct kbp_error *err)
 {
-	int64_t sending_ms = (int64_t)(b->slice.frames[b->slice.s.n_total - 1].at_ns / 1000000);
+	int64_t sending_ms =
+		b->o.rtt ? (int64_t)(b->o.seconds / b->o.rounds * 1e3) :
+			   (int64_t)(b->slice.frames[b->slice.s.n_total - 1].at_ns / 1000000);
 	int64_t until = now_ms() + sending_ms + SPARE_MS;
 
 	while (rx->pid || tx->pid) {
@@ -250,22 +256,26 @@ static int outcome(const struct kbp_bench *b, struct kbp_error *err)
 	return e->code ? e->code : -EIO;
 }
 
-int kbp_bench_round(struct kbp_bench *b, uint32_t backend, struct kbp_error *err)
+int kbp_bench_round(struct kbp_bench *b, uint32_t subject, struct kbp_error *err)
 {
 	struct kbp_child rx = { .fd = -1 }, tx = { .fd = -1 };
 	int rc;
 
 	memset(b->sh, 0, sizeof(*b->sh));
-	memset(b->sent_ticks, 0, b->slice.s.n_total * sizeof(*b->sent_ticks));
-	b->at.backend = b->backend[backend];
-	b->at.total = b->slice.s.n_total;
-	rc = kbp_child_start(&rx, "receiver", receive_child, b, err);
+	kbp_sweep_turn(b, subject);
+	if (!b->o.rtt)
+		memset(b->sent_ticks, 0, b->slice.s.n_total * sizeof(*b->sent_ticks));
+	b->at.total = b->slice.s.n_total; /* 0: a closed loop, nobody knows */
+	b->at.rate_pps = b->rate[subject / b->n_backends].pps;
+	rc = b->o.rtt ? kbp_child_start(&rx, "echo process", kbp_pingpong_echo, b, err) :
+			kbp_child_start(&rx, "receiver", receive_child, b, err);
 	if (!rc)
 		rc = wait_ready(b, &rx, err);
 	if (!rc)
 		rc = kbp_explain_begin(b, rx.pid, err);
 	if (!rc)
-		rc = kbp_child_start(&tx, "sender", send_child, b, err);
+		rc = b->o.rtt ? kbp_child_start(&tx, "initiator", kbp_pingpong_initiate, b, err) :
+				kbp_child_start(&tx, "sender", send_child, b, err);
 	if (!rc)
 		rc = wait_end(b, &rx, &tx, err);
 	kbp_explain_end(b);

@@ -118,9 +118,9 @@ void kbp_stamped_add(const struct kbp_bench *b, struct kbp_run_work *w,
 }
 
 static int keep(struct kbp_bench *b, const struct kbp_result_run *run, const char *kind,
-		const struct kbp_samples *s, char file[64], struct kbp_error *err)
+		const struct kbp_samples *s, char file[96], struct kbp_error *err)
 {
-	snprintf(file, 64, "samples/%s.%s.u32", run->backend, kind);
+	kbp_sweep_file(run, kind, file, 96);
 	return kbp_samples_write(b->o.out_dir, file, s->ns, s->n, err);
 }
 

@@ -249,8 +249,8 @@ static int sessions_init(struct generator *g, struct kbp_builder *b, struct kbp_
 static int frames_make(struct generator *g, struct kbp_builder *b, const struct kbp_timing *t,
 		       struct kbp_error *err)
 {
-	uint64_t want = UINT64_MAX;
-	double end_ns = INFINITY;
+	uint64_t want = UINT64_MAX, gap_max = kbp_timing_gap(t), before = 0, at;
+	double end_ns = INFINITY, silence = 0; /* what is cut out of the profile's times */
 	int rc;
 
 	if (t->rate_pps || t->seconds <= 0)
@@ -260,7 +260,7 @@ static int frames_make(struct generator *g, struct kbp_builder *b, const struct 
 	if (t->frames && want > t->frames)
 		want = t->frames;
 	while (b->n_frames < want &&
-	       (!b->n_frames || (double)b->frames[b->n_frames - 1].at_ns < end_ns)) {
+	       (!b->n_frames || (double)b->frames[b->n_frames - 1].at_ns - silence < end_ns)) {
 		if (b->n_bytes >= GENERATED_BYTES_MAX || b->n_frames == UINT32_MAX) {
 			b->loop = true;
 			break;
@@ -269,6 +269,10 @@ static int frames_make(struct generator *g, struct kbp_builder *b, const struct 
 		if (rc)
 			return kbp_fail(err, rc, "generate frames",
 					"no memory after %u frames: shorten the run", b->n_frames);
+		at = b->frames[b->n_frames - 1].at_ns;
+		if (at - before > gap_max)
+			silence += (double)(at - before - gap_max);
+		before = at;
 	}
 	return 0;
 }

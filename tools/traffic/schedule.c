@@ -14,6 +14,7 @@
 #include "tools/traffic/schedule.h"
 
 #define NS_PER_S 1000000000u
+#define WITHIN_NS 10000u
 #define RATE_MAX 1000000000u /* one a nanosecond */
 #define SECONDS_MAX 1e7
 #define TIMES_MAX (1ull << 28)	 /* 2 GiB of due times */
@@ -59,16 +60,30 @@ int kbp_schedule_flow(const struct kbp_schedule *s, const struct kbp_datagram *d
 
 /* ---------------------------------------------------------------- timing */
 
+/* Times that came with the frames. */
+static bool as_recorded(const struct kbp_timing *t)
+{
+	return t->kind == KBP_TIMING_RECORDED || t->kind == KBP_TIMING_BURSTS;
+}
+
 int kbp_timing_check(const struct kbp_timing *t, struct kbp_error *err)
 {
 	const char *step = "read the timing";
 
-	if (t->kind != KBP_TIMING_RECORDED && t->kind != KBP_TIMING_CONSTANT &&
-	    t->kind != KBP_TIMING_POISSON)
+	if (t->kind != KBP_TIMING_CONSTANT && t->kind != KBP_TIMING_POISSON && !as_recorded(t))
 		return kbp_fail(err, -EINVAL, step,
-				"%d is no kind of timing: take recorded, constant or Poisson",
+				"%d is no kind of timing: take recorded, bursts, constant or Poisson",
 				(int)t->kind);
-	if (t->rate_pps > RATE_MAX || (t->kind != KBP_TIMING_RECORDED && !t->rate_pps))
+	if (t->kind == KBP_TIMING_BURSTS && (t->rate_pps || t->speed > 0))
+		return kbp_fail(err, -EINVAL, step,
+				"bursts keep their recorded times: a %s cannot be had with them",
+				t->rate_pps ? "rate" : "speed");
+	if (t->gap_ns && (t->kind != KBP_TIMING_BURSTS || t->gap_ns >= KBP_AT_NS_MAX))
+		return kbp_fail(err, -EINVAL, step, "a gap of %llu ns: %s",
+				(unsigned long long)t->gap_ns,
+				t->kind == KBP_TIMING_BURSTS ? "give a shorter one" :
+							       "only bursts are that far apart");
+	if (t->rate_pps > RATE_MAX || (!as_recorded(t) && !t->rate_pps))
 		return kbp_fail(
 			err, -EINVAL, step,
 			"a rate of %llu packets per second cannot be sent: give one from 1 to %u",
@@ -81,7 +96,7 @@ int kbp_timing_check(const struct kbp_timing *t, struct kbp_error *err)
 		return kbp_fail(err, -EINVAL, step,
 				"a speed of %g: give a positive factor, 2 being twice as fast",
 				t->speed);
-	if (t->speed > 0 && (t->rate_pps || t->kind != KBP_TIMING_RECORDED))
+	if (t->speed > 0 && (t->rate_pps || !as_recorded(t)))
 		return kbp_fail(err, -EINVAL, step,
 				"a speed and a rate contradict each other: give one of them");
 	return 0;
@@ -116,6 +131,28 @@ uint32_t kbp_schedule_at(const struct kbp_schedule *s, uint64_t i, uint64_t *at_
 	return index;
 }
 
+void kbp_schedule_bursts(const struct kbp_schedule *s, uint64_t gap_ns, struct kbp_bursts *b)
+{
+	uint64_t last = 0, frames = 0, first = 0, at, first_at;
+
+	memset(b, 0, sizeof(*b));
+	b->gap_ns = gap_ns ? gap_ns : KBP_BURST_GAP_NS;
+	for (uint64_t i = 0; i < s->n_total; i++) {
+		kbp_schedule_at(s, i, &at);
+		if (!i || at - last >= b->gap_ns) {
+			b->bursts++;
+			frames = 0;
+		}
+		last = at;
+		if (++frames > b->longest)
+			b->longest = frames;
+		while (kbp_schedule_at(s, first, &first_at), at - first_at >= WITHIN_NS)
+			first++;
+		if (i - first + 1 > b->within_10us)
+			b->within_10us = i - first + 1;
+	}
+}
+
 static uint64_t scaled(uint64_t at_ns, double factor)
 {
 	double at = (double)at_ns * factor;
@@ -148,6 +185,26 @@ static uint64_t recorded_count(const struct kbp_builder *b, const struct kbp_tim
 	return t->frames && total > t->frames ? t->frames : total;
 }
 
+uint64_t kbp_timing_gap(const struct kbp_timing *t)
+{
+	if (t->kind != KBP_TIMING_BURSTS)
+		return UINT64_MAX;
+	return t->gap_ns ? t->gap_ns : KBP_BURST_GAP_NS;
+}
+
+/* BURSTS: the time between two frames is the recorded one, but for silences. */
+static void silences_shorten(struct kbp_builder *b, uint64_t most_ns)
+{
+	uint64_t before = b->frames[0].at_ns;
+
+	for (uint32_t i = 1; i < b->n_frames; i++) {
+		uint64_t at = b->frames[i].at_ns, gap = at - before;
+
+		b->frames[i].at_ns = b->frames[i - 1].at_ns + (gap < most_ns ? gap : most_ns);
+		before = at;
+	}
+}
+
 /* RECORDED: apply speed or average rate to the frames, and count those that are to be sent. */
 static int recorded_fit(struct kbp_builder *b, const struct kbp_timing *t, uint64_t *period_ns,
 			uint64_t *n_total, struct kbp_error *err)
@@ -165,8 +222,14 @@ static int recorded_fit(struct kbp_builder *b, const struct kbp_timing *t, uint6
 	if (factor != 1)
 		for (uint32_t i = 0; i < b->n_frames; i++)
 			b->frames[i].at_ns = scaled(b->frames[i].at_ns, factor);
+	if (t->kind == KBP_TIMING_BURSTS) {
+		silences_shorten(b, kbp_timing_gap(t));
+		b->loop = b->loop || (t->seconds > 0 && !t->loops);
+	}
 	span = b->frames[b->n_frames - 1].at_ns;
 	*period_ns = span + (b->n_frames > 1 ? span / (b->n_frames - 1) : NS_PER_S);
+	if (t->kind == KBP_TIMING_BURSTS) /* the next loop begins with a burst of its own */
+		*period_ns = span + kbp_timing_gap(t);
 	if (!*period_ns)
 		*period_ns = 1;
 	*n_total = recorded_count(b, t, *period_ns);
@@ -308,8 +371,8 @@ static struct kbp_schedule *map_all(const struct kbp_builder *b, uint64_t n_time
 static int length_check(const struct kbp_timing *t, uint64_t n_total, uint32_t n_frames,
 			uint64_t period_ns, struct kbp_error *err)
 {
-	double ns = t->kind == KBP_TIMING_RECORDED ? (double)n_total / n_frames * (double)period_ns :
-						     (double)n_total * 1e9 / (double)t->rate_pps;
+	double ns = as_recorded(t) ? (double)n_total / n_frames * (double)period_ns :
+				     (double)n_total * 1e9 / (double)t->rate_pps;
 
 	if (ns < (double)KBP_AT_NS_MAX)
 		return 0;
@@ -326,7 +389,7 @@ int kbp_builder_finish(struct kbp_builder *b, const struct kbp_timing *t, struct
 	struct kbp_schedule *s;
 	int rc = 0;
 
-	if (t->kind == KBP_TIMING_RECORDED)
+	if (as_recorded(t))
 		rc = recorded_fit(b, t, &period_ns, &n_total, err);
 	else
 		n_total = kbp_timing_frames(t, b->n_frames);

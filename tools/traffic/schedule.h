@@ -49,6 +49,8 @@ struct kbp_builder {
 
 /* -EINVAL with the member when the timing makes no sense. */
 int kbp_timing_check(const struct kbp_timing *t, struct kbp_error *err);
+/* BURSTS: the longest time between two frames; otherwise UINT64_MAX. */
+uint64_t kbp_timing_gap(const struct kbp_timing *t);
 /* Frames that CONSTANT or POISSON timing asks for; `once` when it does not say. */
 uint64_t kbp_timing_frames(const struct kbp_timing *t, uint64_t once);
 /* Index of the flow (dst, dst_port, vlan), added when new; -E2BIG, -ENOMEM. */
