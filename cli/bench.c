@@ -248,7 +248,7 @@ static int parse(struct given *g, int argc, char **argv)
 		{ "seconds", "N", "for each backend and rate, all rounds together (default 5)",
 		  CLI_REAL, &o->seconds, 0.01, 86400 },
 		{ "rounds", "N", "parts in which the backends take turns (default 10)", CLI_U32,
-		  &g->rounds, 1, 1000 },
+		  &g->rounds, 1, 10000 },
 		{ "burst", "N", "frames a poll hands over at most (default 32)", CLI_U32, &g->burst,
 		  1, 256 },
 		{ "ring", "N", "receive descriptors, a power of two (default 2048)", CLI_U32,

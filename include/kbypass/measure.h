@@ -65,7 +65,7 @@ KBP_API bool kbp_latency_known(const struct kbp_latency *l, unsigned permille);
 
 #define KBP_RESULTS_SCHEMA "kbypass.bench/1"
 #define KBP_RESULTS_COUNTS_MAX 32u
-#define KBP_RESULTS_ROUNDS_MAX 1000u
+#define KBP_RESULTS_ROUNDS_MAX 10000u
 #define KBP_SUBJECT_MAX 32u
 
 struct kbp_named_count {
