@@ -416,7 +416,8 @@ int kbp_wait(struct kbp_queue *const *queues, unsigned n, int64_t timeout_ns)
 		}
 		if (rc > 0)
 			return rc;
-		if (left <= 0) /* without any time at all, what only the kernel knows was looked at once */
+		/* without any time at all, what only the kernel knows was looked at once */
+		if (left <= 0)
 			return 0;
 	}
 }

@@ -431,7 +431,8 @@ static void damage_is_named_by_its_member(void **state)
 	expect_damage("\"rcvbuf_full\": 60", "\"rcvbuf_full\": 6.5", -EBADMSG, "runs[0].drops");
 	expect_damage("\"first_sample\": 450", "\"first_sample\": 449", -EBADMSG,
 		      "runs[0].rounds[1]");
-	expect_damage("\"backend\": \"socket\"", "\"backend\": \"socketsocketsocketsocketsocketsocket\"", -EBADMSG,
+	expect_damage("\"backend\": \"socket\"",
+		      "\"backend\": \"socketsocketsocketsocketsocketsocket\"", -EBADMSG,
 		      "is too long");
 	expect_damage("\"virtual\": true", "\"virtual\": 1", -EBADMSG, "runs[0].virtual");
 	expect_damage("\"lab\": true", "\"lab\": null", -EBADMSG, "setup holds something");

@@ -113,7 +113,8 @@ int kbp_bed_use(struct kbp_bed *b, bool stamps, struct kbp_error *err)
 	b->feed = b->target[stamps].feed;
 	b->rx = kbp_rx_of(b->rxq);
 	b->out = 0;
-	return enter(b, KBP_LAB_RX, err); /* who waits for frames has to be there; who sends may be anywhere */
+	/* who waits for frames has to be there; who sends may be anywhere */
+	return enter(b, KBP_LAB_RX, err);
 }
 
 /* Both ends of a wire in memory have to be there before either is up. */
