@@ -26,9 +26,11 @@ static void print_run(const struct kbp_result_run *r)
 	}
 	if (e->n_causes > CAUSES_SHOWN)
 		printf("  and %u more\n", e->n_causes - CAUSES_SHOWN);
-	if (e->lost)
-		printf("  %llu of %llu trace events are lost\n", (unsigned long long)e->lost,
-		       (unsigned long long)(e->events + e->lost));
+	if (e->lost) {
+		unsigned long long lost = e->lost, all = lost + e->events;
+
+		printf("  %llu of %llu trace events are lost\n", lost, all);
+	}
 }
 
 void cli_explain(const struct kbp_results *res)

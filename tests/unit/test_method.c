@@ -165,6 +165,8 @@ static void intervals_hold_the_estimate_and_come_out_the_same_again(void **state
 	struct kbp_result_intervals x, y;
 
 	(void)state;
+	memset(&x, 0, sizeof(x));
+	memset(&y, 0, sizeof(y));
 	kbp_method_intervals(a, &x);
 	kbp_method_intervals(b, &y);
 	assert_memory_equal(&x, &y, sizeof(x));
