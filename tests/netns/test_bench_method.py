@@ -114,7 +114,7 @@ def bad_variants_are_refused():
 
 
 def the_self_test_is_a_command():
-    status, out, err = bench("--self-test", "--trials", "20", "--json")
+    status, out, err = bench("--self-test", "--trials", "10", "--json")
     doc = json.loads(out)
     if status != 0 or doc["schema"] != "kbypass.self_test/1" or not doc["ok"] or len(doc["cases"]) < 17:
         complain(f"self-test: {status} {out} {err}")
