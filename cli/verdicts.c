@@ -36,7 +36,8 @@ static void print_one(const struct kbp_verdict *v)
 	else if (!strcmp(v->why, "quantum"))
 		printf("unresolved: within the clock's quantum\n");
 	else if (v->rounds_needed)
-		printf("unresolved; %llu samples, %u rounds like these, would settle that\n",
+		printf("unresolved%s; %llu samples, %u rounds like these, would settle that\n",
+		       strcmp(v->why, "table") ? "" : " among so many",
 		       (unsigned long long)v->samples_needed, v->rounds_needed);
 	else
 		printf("unresolved; smallest difference that would show: %s\n",

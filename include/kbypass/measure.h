@@ -228,7 +228,7 @@ struct kbp_verdict {
 	double diff_ns, lo_ns, hi_ns; /* a - b, and the 95 % interval of this one comparison */
 	double p, p_table; /* of no difference; and corrected for all comparisons of the table (Holm) */
 	bool resolved;	   /* p_table below 0.05, and the difference above the clock's quantum */
-	char why[16]; /* "resolved"; or not: "overlap", "rounds", "samples", "loss", "quantum", "class"
+	char why[16]; /* "resolved"; or not: "overlap", "table", "rounds", "samples", "loss", "quantum", "class"
 				 * (emulated, virtual, real), "mode", "source", "fingerprint" ... (RESULTS.md) */
 	char text[200];		 /* the same for people */
 	uint64_t samples_needed; /* of each, for 95 % power at this difference and this noise; 0: unknown */

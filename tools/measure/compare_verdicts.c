@@ -210,6 +210,10 @@ static void needs(const struct judge *j, struct kbp_verdict *v, const struct kbp
 		snprintf(v->text, sizeof(v->text),
 			 "between %.1f and %.1f ns, but the host was noisier in one of the two: that may be all",
 			 v->lo_ns, v->hi_ns);
+	else if (!strcmp(v->why, "table"))
+		snprintf(v->text, sizeof(v->text),
+			 "alone it would be told apart (%.1f to %.1f ns), among so many comparisons not",
+			 v->lo_ns, v->hi_ns);
 	else
 		snprintf(v->text, sizeof(v->text), "not told apart: between %.1f and %.1f ns",
 			 v->lo_ns, v->hi_ns);
@@ -243,7 +247,7 @@ static const char *reason(const struct judge *j, const struct kbp_verdict *v)
 	if (j->c->forced)
 		return "fingerprint";
 	if (v->p_table >= KBP_METHOD_LEVEL)
-		return "overlap";
+		return v->p < KBP_METHOD_LEVEL ? "table" : "overlap";
 	if (fabs(v->diff_ns) <= j->quantum_ns)
 		return "quantum";
 	return noise_differs(j, v->metric) ? "noise" : "resolved";

@@ -346,6 +346,10 @@ static void say(const struct judge *j, struct kbp_verdict *v)
 		snprintf(v->text, sizeof(v->text),
 			 "%.1f ns lie within the clock's quantum of %.1f ns: this clock cannot tell",
 			 v->diff_ns, j->quantum_ns);
+	else if (!strcmp(v->why, "table"))
+		snprintf(v->text, sizeof(v->text),
+			 "alone it would be told apart (%.1f to %.1f ns), among so many comparisons not%s",
+			 v->lo_ns, v->hi_ns, more);
 	else
 		snprintf(v->text, sizeof(v->text), "not told apart: between %.1f and %.1f ns%s",
 			 v->lo_ns, v->hi_ns, more);
@@ -360,7 +364,10 @@ static void conclude(struct judge *j, uint32_t comparisons)
 		if (!v->measured)
 			continue;
 		v->resolved = differs && fabs(v->diff_ns) > j->quantum_ns;
-		strcpy(v->why, v->resolved ? "resolved" : differs ? "quantum" : "overlap");
+		strcpy(v->why, v->resolved	       ? "resolved" :
+			       differs		       ? "quantum" :
+			       v->p < KBP_METHOD_LEVEL ? "table" :
+							 "overlap");
 		needs(j, v, &j->difference[i], comparisons);
 		say(j, v);
 	}
