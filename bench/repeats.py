@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEFAULT = ["--backend", "socket,af_xdp", "--seconds", "4", "--rounds", "10"]
+DEFAULT = ["--backend", "socket,af_xdp", "--seconds", "6", "--rounds", "15", "--over", "42"]
 
 
 def verdicts(kbypass, options):

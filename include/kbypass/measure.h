@@ -433,7 +433,9 @@ struct kbp_bench_opts {
 	bool explain; /* every backend once more under tracing: what made the tail; takes
 				    * CAP_BPF and CAP_PERFMON */
 	uint32_t explain_over_ns; /* samples above it are the tail; 0: above P99 */
-	double resolve_ns; /* say how many samples such a difference takes; 0: the one found */
+	double over_seconds; /* spread the rounds over so long, with pauses: a host has moods that
+				    * outlast a short bench; 0: one after the other */
+	double resolve_ns;   /* say how many samples such a difference takes; 0: the one found */
 	const uint64_t *rates; /* a sweep: every backend at each of these instead of rate_pps, in the same rounds */
 	uint64_t burst_gap_ns; /* BURSTS: kbp_timing.gap_ns; 0: 1 ms */
 	uint32_t n_rates;      /* up to KBP_BENCH_RATES_MAX; 0: no sweep */

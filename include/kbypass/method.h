@@ -79,6 +79,15 @@ KBP_API double kbp_method_estimate(const struct kbp_method *m, enum kbp_metric m
  * Threads:  any. */
 KBP_API void kbp_method_intervals(const struct kbp_method *m, struct kbp_result_intervals *i);
 
+/* kbp_method_drift - does a metric move slowly, so that a round is like the one before it?
+ *
+ * Differences take that into account; intervals of a subject alone do not.
+ * Returns:  the autocorrelation of neighbouring rounds, where it is more than chance makes of it; otherwise 0.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API double kbp_method_drift(const struct kbp_method *m, enum kbp_metric metric);
+
 /* A difference a - b and how well it is known. */
 struct kbp_difference {
 	double ns, lo_ns, hi_ns; /* and its 95 % interval, alone */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tools/measure/explain.h"
@@ -108,15 +109,40 @@ static int round_run(struct kbp_bench *b, uint32_t round, uint32_t *left, struct
 	return 0;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* A round begins no sooner than its share of the time that all of them are to be spread over. */
+static int spread(struct kbp_bench *b, uint32_t round, int64_t begin, struct kbp_error *err)
+{
+	int64_t due = begin + (int64_t)(b->o.over_seconds * 1e9 * round / b->o.rounds);
+	struct timespec tenth = { .tv_nsec = 100000000 };
+	int rc = 0;
+
+	while (!rc && now_ns() < due) {
+		nanosleep(&tenth, NULL);
+		rc = kbp_bench_step(b, "waiting for the next round's time", err);
+	}
+	return rc;
+}
+
 static int all_rounds(struct kbp_bench *b, struct kbp_error *err)
 {
+	const int64_t begin = now_ns();
 	uint32_t left = b->n_backends;
 	int rc = 0;
 
 	b->at.rounds = b->o.rounds;
 	for (uint32_t r = 0; r < b->o.rounds && !rc; r++) {
 		b->at.round = r + 1;
-		rc = kbp_sweep_slices(b, r, err);
+		rc = spread(b, r, begin, err);
+		if (!rc)
+			rc = kbp_sweep_slices(b, r, err);
 		if (!rc)
 			rc = kbp_watch_round(b, err);
 		if (!rc)

@@ -22,6 +22,7 @@
 #define ROUNDS_NEEDED_MAX 1000000u
 #define COUNTS_MAX (1u << 22)
 #define LIMIT_STEPS 24
+#define ALIKE_MAX 0.9
 #define DEGENERATE 0.01 /* of a quantum: the least standard error */
 
 struct sorted {
@@ -427,11 +428,51 @@ static double draws_variance(const struct kbp_method *m, const double *a, const 
 	return by_rounds(m, half * half);
 }
 
+static double metric_of_round(const struct kbp_method *m, uint32_t r, enum kbp_metric metric)
+{
+	double p50 = quantile_of(&m->round[r], metric_q[KBP_METRIC_P50]),
+	       p99 = quantile_of(&m->round[r], metric_q[KBP_METRIC_P99]);
+
+	return metric == KBP_METRIC_P50 ? p50 : metric == KBP_METRIC_P99 ? p99 : p99 - p50;
+}
+
+/* How much a round is like the one before it, as far as that is more than chance does: 0 to ALIKE_MAX. b may be NULL. */
+static double alike(const struct kbp_method *a, const struct kbp_method *b, enum kbp_metric metric)
+{
+	double mean = 0, all = 0, next = 0, before = 0, share;
+
+	for (uint32_t r = 0; r < a->n_rounds; r++)
+		mean += (metric_of_round(a, r, metric) - (b ? metric_of_round(b, r, metric) : 0)) /
+			a->n_rounds;
+	for (uint32_t r = 0; r < a->n_rounds; r++) {
+		double off = metric_of_round(a, r, metric) -
+			     (b ? metric_of_round(b, r, metric) : 0) - mean;
+
+		all += off * off;
+		next += r ? off * before : 0;
+		before = off;
+	}
+	share = all > 0 ? next / all : 0;
+	if (share < 2 / sqrt(a->n_rounds))
+		return 0;
+	return share < ALIKE_MAX ? share : ALIKE_MAX;
+}
+
+double kbp_method_drift(const struct kbp_method *m, enum kbp_metric metric)
+{
+	return alike(m, NULL, metric);
+}
+
+/* Rounds that follow each other say less than as many that do not: as the mean of an autoregressive series. */
 static void paired_error(const struct kbp_method *a, const struct kbp_method *b,
 			 enum kbp_metric metric, struct kbp_difference *d)
 {
-	d->se_ns = sqrt(draws_variance(a, a->draw[metric], b->draw[metric]));
-	d->df = a->n_rounds - 1;
+	double like = alike(a, b, metric), fewer = (1 - like) / (1 + like);
+
+	d->se_ns = sqrt(draws_variance(a, a->draw[metric], b->draw[metric]) / fewer);
+	d->df = a->n_rounds * fewer - 1;
+	if (d->df < 2)
+		d->df = 2;
 }
 
 /* Welch and Satterthwaite: the degrees of freedom of a sum of two variances. */

@@ -88,6 +88,20 @@ int kbp_run_method(const struct kbp_result_run *r, const uint32_t *ns, bool gaps
 	return rc == -ENODATA ? 0 : rc;
 }
 
+/* The host's moods outlast rounds, and a short bench sees one of them. */
+static void drift_note(struct kbp_results *res, const struct kbp_result_run *r,
+		       const struct kbp_method *m)
+{
+	double drift = kbp_method_drift(m, KBP_METRIC_P50);
+
+	if (drift > 0)
+		kbp_finding_add(
+			res, true, "drift", r->backend,
+			"P50 moves slowly from round to round (correlation of neighbours %.2f): its interval is too "
+			"narrow, and another bench may see another P50; spread more rounds over more time (--over)",
+			drift);
+}
+
 static int run_open(struct judge *j, uint32_t i, const struct kbp_run_samples *s)
 {
 	struct kbp_result_run *r = &j->res->run[i];
@@ -102,8 +116,10 @@ static int run_open(struct judge *j, uint32_t i, const struct kbp_run_samples *s
 	if (!rc && s->rx_path && r->stamps.rx_path.samples)
 		rc = kbp_run_method(r, s->rx_path, true, j->quantum_ns, &g->m[OF_RX_PATH],
 				    &g->why_not[OF_RX_PATH]);
-	if (g->m[OF_LATENCY])
+	if (g->m[OF_LATENCY]) {
 		kbp_method_intervals(g->m[OF_LATENCY], &r->interval);
+		drift_note(j->res, r, g->m[OF_LATENCY]);
+	}
 	if (g->m[OF_TX])
 		kbp_method_intervals(g->m[OF_TX], &r->tx_interval);
 	return rc;
