@@ -63,6 +63,14 @@ KBP_API int kbp_method_open(const struct kbp_round_samples *rounds, uint32_t n_r
  * Threads:  any. NULL is fine. */
 KBP_API void kbp_method_close(struct kbp_method *m);
 
+/* kbp_method_rounds - how many rounds have samples.
+ *
+ * Returns:  the number.
+ * Owns:     nothing changes hands.
+ * Blocks:   never.
+ * Threads:  any. */
+KBP_API uint32_t kbp_method_rounds(const struct kbp_method *m);
+
 /* kbp_method_estimate - a metric in ns, finer than the clock's quantum.
  *
  * Returns:  the estimate.

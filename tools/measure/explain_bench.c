@@ -57,6 +57,9 @@ int kbp_explain_begin(struct kbp_bench *b, pid_t receiver, struct kbp_error *err
 	static const int own[4] = { SYS_recvmmsg, SYS_recvfrom, SYS_recvmsg, SYS_sendto };
 	int rc;
 
+	/* of a round that failed: nothing may stay attached while others are measured */
+	kbp_trace_close(b->trace);
+	b->trace = NULL;
 	if (!is_traced(b->at.backend))
 		return 0;
 	rc = kbp_trace_open(b->cpu_rx, &b->tsc, &b->trace, b->trace_missing, err);

@@ -36,6 +36,7 @@ static const struct kbp_fact_rule rules[] = {
 	{ "seconds", INCIDENTAL, false, false, "more of the same; the intervals tell" },
 	{ "rounds", INCIDENTAL, false, false, "more of the same; the intervals tell" },
 	{ "frames", INCIDENTAL, false, false, "more of the same; the intervals tell" },
+	{ "over_seconds", INCIDENTAL, false, false, "more of the same; the intervals tell" },
 	{ "seed", INCIDENTAL, false, false, "other frames of the same kind" },
 	{ "memory_bytes", INCIDENTAL, false, false, "follows from how much is measured" },
 	{ "bursts", INCIDENTAL, false, false, "more of the same; burst_gap_ns counts" },

@@ -157,6 +157,7 @@ void kbp_bench_setup(struct kbp_bench *b)
 	kbp_fact_literal(f, n, "memory_bytes", "%llu", (unsigned long long)b->memory_bytes);
 	kbp_fact_literal(f, n, "speed", "%.9g", o->speed > 0 ? o->speed : 1.0);
 	kbp_fact_literal(f, n, "seconds", "%.9g", o->seconds);
+	kbp_fact_literal(f, n, "over_seconds", "%.9g", o->over_seconds);
 	kbp_fact_literal(f, n, "rounds", "%u", o->rounds);
 	kbp_fact_literal(f, n, "frames", "%llu", (unsigned long long)frames_planned(b));
 	kbp_fact_literal(f, n, "flows", "%u", b->whole->n_flows);

@@ -310,6 +310,11 @@ void kbp_method_close(struct kbp_method *m)
 	free(m);
 }
 
+uint32_t kbp_method_rounds(const struct kbp_method *m)
+{
+	return m->n_rounds;
+}
+
 double kbp_method_estimate(const struct kbp_method *m, enum kbp_metric metric)
 {
 	return m->estimate[metric];

@@ -215,15 +215,13 @@ static bool has_kind(const struct kbp_result_run *r, int kind)
 	return kind == OF_LATENCY || (kind == OF_TX ? r->tx.samples : r->stamps.rx_path.samples) > 0;
 }
 
-static bool rounds_took_turns(const struct kbp_result_run *a, const struct kbp_result_run *b)
+/* Round i of one beside round i of the other: a round without samples is in neither's list, and then they are not. */
+static bool rounds_took_turns(const struct judge *j, uint32_t a, uint32_t b, int kind)
 {
-	if (a->n_rounds != b->n_rounds)
-		return false;
-	for (uint32_t i = 0; i < a->n_rounds; i++)
-		if (a->round[i].samples == a->round[i].warmup ||
-		    b->round[i].samples == b->round[i].warmup)
-			return false;
-	return true;
+	uint32_t n = j->res->run[a].n_rounds;
+
+	return n == j->res->run[b].n_rounds && kbp_method_rounds(j->run[a].m[kind]) == n &&
+	       kbp_method_rounds(j->run[b].m[kind]) == n;
 }
 
 static struct kbp_verdict *verdict_add(struct judge *j)
@@ -268,7 +266,7 @@ static int pair_compare(struct judge *j, uint32_t a, uint32_t b, int kind)
 			continue;
 		v->measured = true;
 		kbp_method_compare(j->run[a].m[kind], j->run[b].m[kind], (enum kbp_metric)k,
-				   rounds_took_turns(ra, rb), d);
+				   rounds_took_turns(j, a, b, kind), d);
 		v->diff_ns = d->ns;
 		v->lo_ns = d->lo_ns;
 		v->hi_ns = d->hi_ns;
